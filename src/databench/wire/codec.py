@@ -1,0 +1,152 @@
+"""Messages and values to bytes and back: the only file that knows msgpack.
+
+Owns the limits and the check that every message is exactly as docs/protocol.md says. What it refuses
+raises RemoteProtocolError (received) or PayloadError (about to be sent); it never returns half a frame.
+"""
+
+import dataclasses
+import threading
+import types
+from functools import cache
+from typing import Any, get_args
+
+import msgpack
+
+from databench.errors import PayloadError, RemoteProtocolError
+from databench.wire.messages import NAME_LIMIT, Message, Vocabulary
+from databench.wire.values import Extension, blame, check_structure, replacement, restored
+
+MAX_PAYLOAD = 64 * 2**20
+"""Bytes of one payload, in any direction."""
+
+_UNSENDABLE = (TypeError, ValueError, OverflowError, RecursionError, BufferError)
+_LONGEST_MESSAGE = 16
+
+
+def _default(value: object) -> object:
+    simpler = replacement(value)
+    check_structure(simpler)
+    return msgpack.ExtType(*simpler) if isinstance(simpler, Extension) else simpler
+
+
+class _Packers(threading.local):
+    """One packer per thread: a packer's buffer must not be shared, and making one costs more than packing."""
+
+    def __init__(self) -> None:
+        self.values = msgpack.Packer(default=_default, datetime=True, buf_size=4096)
+        self.messages = msgpack.Packer(buf_size=4096)
+
+
+_packers = _Packers()
+
+
+def pack(value: object, *, limit: int = MAX_PAYLOAD) -> bytes:
+    """Return the bytes of an author's value.
+
+    Raises PayloadError (a TypeError), which names the path inside the value that cannot be sent.
+
+    >>> pack({"pi": 3.0}).hex()
+    '81a27069cb4008000000000000'
+    """
+    try:
+        check_structure(value)
+        data: bytes = _packers.values.pack(value)
+    except _UNSENDABLE:
+        _packers.values.reset()
+        raise PayloadError(blame(value, _packs)) from None
+    if len(data) > limit:
+        raise PayloadError(f"payload has {len(data):,} bytes, more than the limit of {limit:,}")
+    return data
+
+
+def _packs(value: object) -> bool:
+    try:
+        check_structure(value)
+        _packers.values.pack(value)
+    except _UNSENDABLE:
+        _packers.values.reset()
+        return False
+    return True
+
+
+def unpack(data: bytes) -> Any:
+    """Return the author's value behind the bytes; raises RemoteProtocolError when they are malformed.
+
+    >>> unpack(bytes.fromhex("81a27069cb4008000000000000"))
+    {'pi': 3.0}
+    """
+    try:
+        return msgpack.unpackb(data, ext_hook=restored, timestamp=3, strict_map_key=False)
+    except (ValueError, TypeError, OverflowError, RecursionError, MemoryError, msgpack.UnpackException) as error:
+        raise RemoteProtocolError(f"payload does not decode: {str(error) or type(error).__name__}") from None
+
+
+def encode(*messages: Message) -> bytes:
+    """Return one frame of these messages."""
+    packer = _packers.messages
+    return b"".join([packer.pack([message.tag, *_fields(message)]) for message in messages])
+
+
+def _fields(message: Message) -> list[Any]:
+    return [getattr(message, name) for name in message.__match_args__]
+
+
+@cache
+def _grammar(vocabulary: Vocabulary) -> dict[str, tuple[type[Message], tuple[tuple[type, ...], ...]]]:
+    """Return for each tag the class and the types that each field may have."""
+    return {kind.tag: (kind, tuple(_allowed(field.type) for field in dataclasses.fields(kind))) for kind in vocabulary}
+
+
+def _allowed(annotation: Any) -> tuple[type, ...]:
+    if isinstance(annotation, types.UnionType):
+        return get_args(annotation)
+    return (float, int) if annotation is float else (annotation,)
+
+
+def decode(data: bytes, vocabulary: Vocabulary) -> list[Message]:
+    """Return the messages of a frame, all of them from `vocabulary`.
+
+    Raises RemoteProtocolError for anything that is not exactly a frame.
+    """
+    grammar = _grammar(vocabulary)
+    try:
+        # Messages are flat and short: an array that claims to be long is refused before memory is set aside for it.
+        unpacker = msgpack.Unpacker(
+            max_buffer_size=len(data), max_array_len=_LONGEST_MESSAGE, max_map_len=0, max_ext_len=0
+        )
+        unpacker.feed(data)
+        items, end = [], 0
+        for item in unpacker:
+            items.append(item)
+            end = unpacker.tell()
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise RemoteProtocolError(f"frame does not decode: {str(error) or type(error).__name__}") from None
+    if not items or end != len(data):
+        raise RemoteProtocolError("frame ends inside a message")
+    return [_message(item, grammar) for item in items]
+
+
+def _message(item: Any, grammar: dict[str, tuple[type[Message], tuple[tuple[type, ...], ...]]]) -> Message:
+    if type(item) is not list or not item or type(item[0]) is not str:
+        raise RemoteProtocolError("message is not an array that begins with a tag")
+    if (entry := grammar.get(item[0])) is None:
+        raise RemoteProtocolError(f"message {item[0][:40]!r} is not allowed here")
+    kind, types_allowed = entry
+    if len(item) != len(types_allowed) + 1:
+        raise RemoteProtocolError(f"{item[0]!r} has {len(item) - 1} fields, not {len(types_allowed)}")
+    for value, allowed in zip(item[1:], types_allowed, strict=True):
+        if type(value) not in allowed:
+            raise RemoteProtocolError(f"{item[0]!r} has a field of type {type(value).__name__}")
+        if type(value) is int and value < 0:
+            raise RemoteProtocolError(f"{item[0]!r} has a negative number")
+    if item[0] == "signal" and not 0 < len(item[2]) <= NAME_LIMIT:
+        raise RemoteProtocolError(f"a signal's name has 1 to {NAME_LIMIT} characters")
+    return kind(*item[1:])
+
+
+def decode_one(data: bytes, vocabulary: Vocabulary) -> Message:
+    """Return the only message of a frame; raises RemoteProtocolError when there are more."""
+    messages = decode(data, vocabulary)
+    if len(messages) != 1:
+        raise RemoteProtocolError(f"{len(messages)} messages where one was expected")
+    return messages[0]

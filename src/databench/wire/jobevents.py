@@ -1,0 +1,169 @@
+"""What the job table is told (events) and what it orders (instructions): names and fields, no logic."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJoined:
+    """A worker is here, with nothing to do yet; one of that name that was here before is gone."""
+
+    worker: bytes
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsChanged:
+    """A worker has another number of usable slots."""
+
+    worker: bytes
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLeft:
+    """A worker takes nothing new and finishes what it has."""
+
+    worker: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerGone:
+    """A worker is lost, and with it the chunks it has."""
+
+    worker: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientGone:
+    """Nobody waits for this client's jobs any more."""
+
+    client: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A client wants a chunk to be run."""
+
+    client: bytes
+    job: str
+    chunk: int
+    task: str
+    retries: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled:
+    """A client wants nothing more of a job."""
+
+    client: bytes
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDone:
+    """A worker has the results of a chunk."""
+
+    worker: bytes
+    job: str
+    chunk: int
+    seconds: float
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFailed:
+    """A chunk failed in a way that would repeat itself."""
+
+    worker: bytes
+    job: str
+    chunk: int
+    reason: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLost:
+    """The slot that ran a chunk ended."""
+
+    worker: bytes
+    job: str
+    chunk: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReturned:
+    """A worker gives a chunk back unfinished since it is stopping."""
+
+    worker: bytes
+    job: str
+    chunk: int
+
+
+Event = (
+    WorkerJoined
+    | SlotsChanged
+    | WorkerLeft
+    | WorkerGone
+    | ClientGone
+    | Submitted
+    | JobCancelled
+    | ChunkDone
+    | ChunkFailed
+    | ChunkLost
+    | ChunkReturned
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Have a worker run a chunk."""
+
+    worker: bytes
+    job: str
+    chunk: int
+    task: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Have a worker end a chunk, whose result nobody wants."""
+
+    worker: bytes
+    job: str
+    chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Give a client the results of a chunk."""
+
+    client: bytes
+    job: str
+    chunk: int
+    seconds: float
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Tell a client that a chunk failed."""
+
+    client: bytes
+    job: str
+    chunk: int
+    reason: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityChanged:
+    """Tell all clients how many slots there are."""
+
+    slots: int
+
+
+Instruction = Assign | Drop | Deliver | Fail | CapacityChanged

@@ -1,0 +1,309 @@
+"""The vocabulary of docs/protocol.md: one frozen dataclass per message, and who may say what to whom.
+
+Owns names, fields and their types. Knows nothing of bytes (codec), of order (log) or of sockets.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+PROTOCOL_VERSION = 1
+SUBPROTOCOL = f"databench.{PROTOCOL_VERSION}"
+NAME_LIMIT = 200
+"""Longest name of a signal or an analysis, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The base of all messages; `tag` is the first element on the wire."""
+
+    tag: ClassVar[str] = ""
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+
+
+# Browser and gateway, section 2
+
+
+@dataclass(frozen=True, slots=True)
+class Attach(Message):
+    """First message of a page: a new session (no token), or an older one from `seen` on."""
+
+    tag: ClassVar[str] = "attach"
+    token: str | None
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attached(Message):
+    """Answer to Attach; `received` is the highest number accepted from this session's pages."""
+
+    tag: ClassVar[str] = "attached"
+    token: str
+    resumed: bool
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signal(Message):
+    """A numbered signal, in either direction; the payload stays encoded until its handler needs it."""
+
+    tag: ClassVar[str] = "signal"
+    seq: int
+    name: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ack(Message):
+    """All signals up to `seq` were handled (by a page) or accepted (by a session)."""
+
+    tag: ClassVar[str] = "ack"
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap(Message):
+    """`count` signals are lost for this viewer; the next one has the number `seq + 1`."""
+
+    tag: ClassVar[str] = "gap"
+    seq: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Message):
+    """The session is over; `reason` is for people."""
+
+    tag: ClassVar[str] = "ended"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reload(Message):
+    """Development: load the page again."""
+
+    tag: ClassVar[str] = "reload"
+    reason: str
+
+
+# The bus, signal plane, section 3
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Message):
+    """A browser attached to an analysis; the body is its Attach."""
+
+    tag: ClassVar[str] = "opened"
+    gateway: str
+    viewer: str
+    analysis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed(Message):
+    """The body is a frame of Signal and Ack messages of this viewer."""
+
+    tag: ClassVar[str] = "relayed"
+    gateway: str
+    viewer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Message):
+    """The viewer's connection is gone; `clean` when the page went away on purpose."""
+
+    tag: ClassVar[str] = "closed"
+    gateway: str
+    viewer: str
+    clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Present(Message):
+    """A service is here; `life` changes with every start, `detail` depends on `kind`."""
+
+    tag: ClassVar[str] = "present"
+    kind: str
+    name: str
+    life: str
+    detail: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Who(Message):
+    """Everybody answers with Present."""
+
+    tag: ClassVar[str] = "who"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving(Message):
+    """A service stops."""
+
+    tag: ClassVar[str] = "leaving"
+    kind: str
+    name: str
+    life: str
+
+
+# The bus, chunk plane, section 4
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Message):
+    """First message of a runner or a worker to the broker."""
+
+    tag: ClassVar[str] = "join"
+    kind: str
+    name: str
+    version: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Message):
+    """The broker's answer; `broker` changes with every start of the broker."""
+
+    tag: ClassVar[str] = "joined"
+    broker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Message):
+    """The broker does not accept what was sent."""
+
+    tag: ClassVar[str] = "refused"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Message):
+    """The broker does not know the sender (any more): join again."""
+
+    tag: ClassVar[str] = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Beat(Message):
+    """Once a second: the sender lives."""
+
+    tag: ClassVar[str] = "beat"
+
+
+@dataclass(frozen=True, slots=True)
+class Submit(Message):
+    """A chunk to run; the payload holds its items."""
+
+    tag: ClassVar[str] = "submit"
+    job: str
+    chunk: int
+    task: str
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Message):
+    """Nothing of this job is wanted any more."""
+
+    tag: ClassVar[str] = "cancel"
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity(Message):
+    """Usable slots of all workers together."""
+
+    tag: ClassVar[str] = "capacity"
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Message):
+    """Run this chunk; the payload holds its items."""
+
+    tag: ClassVar[str] = "run"
+    job: str
+    chunk: int
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop(Message):
+    """End this chunk; its result is not wanted."""
+
+    tag: ClassVar[str] = "drop"
+    job: str
+    chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Message):
+    """A chunk is finished after `seconds` in the task; the payload holds its results."""
+
+    tag: ClassVar[str] = "done"
+    job: str
+    chunk: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Message):
+    """A chunk failed: `raised` by the task, `lost` with its slots, or `refused`; the payload tells more."""
+
+    tag: ClassVar[str] = "failed"
+    job: str
+    chunk: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost(Message):
+    """The slot that ran the chunk is gone; `reason` says how it ended."""
+
+    tag: ClassVar[str] = "lost"
+    job: str
+    chunk: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned(Message):
+    """The chunk was not begun: the worker is stopping."""
+
+    tag: ClassVar[str] = "returned"
+    job: str
+    chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slots(Message):
+    """Usable slots of this worker now."""
+
+    tag: ClassVar[str] = "slots"
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave(Message):
+    """Send nothing more; what runs is finished."""
+
+    tag: ClassVar[str] = "leave"
+
+
+Vocabulary = tuple[type[Message], ...]
+
+FROM_BROWSER: Vocabulary = (Attach, Signal, Ack)
+TO_BROWSER: Vocabulary = (Attached, Signal, Ack, Gap, Ended, Reload)
+SIGNAL_PLANE: Vocabulary = (Opened, Relayed, Closed, Present, Who, Leaving)
+TO_BROKER: Vocabulary = (
+    Join,
+    Beat,
+    Leave,
+    Submit,
+    Cancel,
+    Done,
+    Failed,
+    Lost,
+    Returned,
+    Slots,
+)
+FROM_BROKER: Vocabulary = (Joined, Refused, Unknown, Capacity, Run, Drop, Done, Failed)

@@ -1,0 +1,297 @@
+"""The session log: numbers, windows, bounds and gaps, by example and against a simple model."""
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from databench.errors import RemoteProtocolError
+from databench.wire import codec, log
+from databench.wire.log import FRAME_LIMIT, KEPT, KEPT_BYTES, WINDOW, WINDOW_BYTES, SessionLog
+from databench.wire.messages import TO_BROWSER, Gap, Signal
+
+
+def fill(session_log: SessionLog, count: int, size: int = 1) -> None:
+    for _ in range(count):
+        session_log.append("s", b"x" * size)
+
+
+def taken(session_log: SessionLog, viewer: str = "v") -> list[int]:
+    """The numbers of all signals that a viewer may get now."""
+    numbers: list[int] = []
+    while frame := session_log.take(viewer):
+        numbers += [message.seq for message in codec.decode(frame, TO_BROWSER) if isinstance(message, Signal)]
+    return numbers
+
+
+@pytest.fixture
+def session_log() -> SessionLog:
+    return SessionLog()
+
+
+@pytest.fixture
+def watched(session_log: SessionLog) -> SessionLog:
+    assert session_log.attach("v", 0) == b""
+    return session_log
+
+
+def test_signals_are_numbered_from_one(watched: SessionLog) -> None:
+    assert [watched.append("a", b"1"), watched.append("b", b"2")] == [1, 2]
+    assert codec.decode(watched.take("v"), TO_BROWSER) == [Signal(1, "a", b"1"), Signal(2, "b", b"2")]
+    assert watched.take("v") == b""
+
+
+def test_frames_are_joined_up_to_the_limit(watched: SessionLog) -> None:
+    fill(watched, 10, FRAME_LIMIT // 4)
+    frames = list(iter(lambda: watched.take("v"), b""))
+    assert [len(codec.decode(frame, TO_BROWSER)) for frame in frames] == [3, 3, 3, 1]
+    assert max(map(len, frames)) <= FRAME_LIMIT
+
+
+def test_a_window_of_signals_is_on_the_way(watched: SessionLog) -> None:
+    fill(watched, WINDOW + 10)
+    assert taken(watched) == list(range(1, WINDOW + 1))
+    watched.acknowledge("v", 4)
+    assert taken(watched) == list(range(WINDOW + 1, WINDOW + 5))
+
+
+def test_a_window_of_bytes_is_on_the_way(watched: SessionLog) -> None:
+    fill(watched, 6, WINDOW_BYTES // 4)
+    assert taken(watched) == [1, 2, 3]
+    watched.acknowledge("v", 1)
+    assert taken(watched) == [4]
+
+
+def test_a_signal_larger_than_the_window_travels_alone(watched: SessionLog) -> None:
+    fill(watched, 1)
+    fill(watched, 2, WINDOW_BYTES + 1)
+    assert taken(watched) == [1]
+    watched.acknowledge("v", 1)
+    assert taken(watched) == [2]
+    assert taken(watched) == []
+    watched.acknowledge("v", 2)
+    assert taken(watched) == [3]
+
+
+def test_there_is_room_until_a_window_of_signals_is_not_acknowledged(watched: SessionLog) -> None:
+    fill(watched, WINDOW - 1)
+    assert watched.room()
+    fill(watched, 1)
+    assert not watched.room()
+    taken(watched)
+    assert not watched.room()
+    watched.acknowledge("v", 1)
+    assert watched.room()
+
+
+def test_there_is_room_until_a_window_of_bytes_is_not_acknowledged(watched: SessionLog) -> None:
+    fill(watched, 1, WINDOW_BYTES - 100)
+    assert watched.room()
+    fill(watched, 1, 100)
+    assert not watched.room()
+
+
+def test_there_always_is_room_while_nobody_watches(session_log: SessionLog) -> None:
+    fill(session_log, KEPT + 1)
+    assert session_log.room()
+    assert session_log.room(KEPT_BYTES)
+    assert not session_log.overrun()
+
+
+def test_the_slowest_viewer_decides_whether_there_is_room(watched: SessionLog) -> None:
+    watched.attach("w", 0)
+    fill(watched, WINDOW)
+    taken(watched)
+    taken(watched, "w")
+    watched.acknowledge("v", WINDOW)
+    assert not watched.room()
+    watched.detach("w")
+    assert watched.room()
+
+
+def test_it_is_overrun_when_the_next_one_pushes_out_one_that_is_not_acknowledged(watched: SessionLog) -> None:
+    fill(watched, KEPT - 1)
+    assert not watched.overrun()
+    fill(watched, 1)
+    assert watched.overrun()
+    assert watched.first == 1
+
+
+def test_it_is_overrun_by_bytes_too(watched: SessionLog) -> None:
+    fill(watched, 3, KEPT_BYTES // 4)
+    assert not watched.overrun()
+    assert watched.overrun(KEPT_BYTES // 4)
+    assert not watched.room(KEPT_BYTES // 4)
+
+
+def test_a_huge_signal_does_not_push_out_what_a_viewer_waits_for(watched: SessionLog) -> None:
+    fill(watched, 1)
+    assert watched.overrun(KEPT_BYTES)
+    assert not watched.room(KEPT_BYTES)
+    taken(watched)
+    watched.acknowledge("v", 1)
+    assert watched.room(2 * KEPT_BYTES)
+    fill(watched, 1, 2 * KEPT_BYTES)
+    assert taken(watched) == [2]
+
+
+def test_the_log_keeps_a_number_of_signals(session_log: SessionLog) -> None:
+    fill(session_log, KEPT + 5)
+    assert (session_log.first, session_log.last) == (6, KEPT + 5)
+
+
+def test_the_log_keeps_a_number_of_bytes(session_log: SessionLog) -> None:
+    fill(session_log, 20, KEPT_BYTES // 10)
+    assert (session_log.first, session_log.last) == (12, 20)
+
+
+def test_the_newest_signal_is_kept_however_large_it_is(session_log: SessionLog) -> None:
+    fill(session_log, 3)
+    fill(session_log, 1, KEPT_BYTES + 1)
+    assert (session_log.first, session_log.last) == (4, 4)
+
+
+def test_who_comes_back_in_time_gets_what_comes_after(session_log: SessionLog) -> None:
+    fill(session_log, 10)
+    assert session_log.attach("v", 7) == b""
+    assert taken(session_log) == [8, 9, 10]
+
+
+def test_who_comes_back_too_late_is_told_how_much_is_lost(session_log: SessionLog) -> None:
+    fill(session_log, KEPT + 5)
+    assert codec.decode(session_log.attach("v", 2), TO_BROWSER) == [Gap(5, 3)]
+    assert taken(session_log)[0] == 6
+
+
+def test_who_was_just_in_time_is_told_of_no_gap(session_log: SessionLog) -> None:
+    fill(session_log, KEPT + 5)
+    assert session_log.attach("v", 5) == b""
+
+
+def test_a_number_that_was_never_sent_is_refused(session_log: SessionLog) -> None:
+    fill(session_log, 3)
+    with pytest.raises(RemoteProtocolError, match="signal 4 was never sent, the last one is 3"):
+        session_log.attach("v", 4)
+    assert session_log.viewers == []
+
+
+def test_an_acknowledgement_of_what_was_not_sent_is_refused(watched: SessionLog) -> None:
+    fill(watched, 3)
+    with pytest.raises(RemoteProtocolError, match="signal 1 was acknowledged, the last one sent is 0"):
+        watched.acknowledge("v", 1)
+
+
+def test_an_older_acknowledgement_changes_nothing(watched: SessionLog) -> None:
+    fill(watched, WINDOW)
+    taken(watched)
+    watched.acknowledge("v", WINDOW)
+    watched.acknowledge("v", 1)
+    assert watched.room()
+
+
+def test_each_viewer_gets_everything(watched: SessionLog) -> None:
+    fill(watched, 3)
+    assert taken(watched) == [1, 2, 3]
+    watched.attach("w", 0)
+    fill(watched, 1)
+    assert taken(watched, "w") == [1, 2, 3, 4]
+    assert taken(watched) == [4]
+    assert watched.viewers == ["v", "w"]
+
+
+def test_a_viewer_that_attaches_again_begins_where_it_says(watched: SessionLog) -> None:
+    fill(watched, 3)
+    taken(watched)
+    watched.attach("v", 1)
+    assert taken(watched) == [2, 3]
+
+
+def test_detaching_twice_is_harmless(watched: SessionLog) -> None:
+    watched.detach("v")
+    watched.detach("v")
+    assert watched.viewers == []
+
+
+class AgainstAModel(RuleBasedStateMachine):
+    """Appends only where `overrun` allows it, as a session does; with small bounds, so that they are met."""
+
+    viewers: Bundle[str] = Bundle("viewers")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bounds = pytest.MonkeyPatch()
+        for name, bound in {"WINDOW": 4, "WINDOW_BYTES": 200, "KEPT": 8, "KEPT_BYTES": 500, "ENVELOPE": 30}.items():
+            self.bounds.setattr(log, name, bound)
+        self.bounds.setattr(log, "FRAME_LIMIT", 60)
+        self.log = SessionLog()
+        self.sent: list[bytes] = []
+        """What was appended, in order."""
+        self.seen: dict[str, int] = {}
+        self.acked: dict[str, int] = {}
+        self.names = 0
+
+    def teardown(self) -> None:
+        self.bounds.undo()
+
+    @rule(size=st.integers(0, 50) | st.integers(0, 700))
+    def append(self, size: int) -> None:
+        if self.log.overrun(size):
+            assert self.seen, "it was overrun while nobody watched"
+            return
+        payload = len(self.sent).to_bytes(2, "big") + bytes(size)
+        self.sent.append(payload)
+        assert self.log.append("s", payload) == len(self.sent)
+
+    @rule(target=viewers, data=st.data())
+    def attach(self, data: st.DataObject) -> str:
+        seen = data.draw(st.integers(0, len(self.sent)))
+        self.names += 1
+        viewer = f"v{self.names}"
+        frame = self.log.attach(viewer, seen)
+        if seen >= self.log.first - 1:
+            assert frame == b""
+        else:
+            assert codec.decode(frame, TO_BROWSER) == [Gap(self.log.first - 1, self.log.first - 1 - seen)]
+        self.seen[viewer] = self.acked[viewer] = max(seen, self.log.first - 1)
+        return viewer
+
+    @rule(target=viewers, viewer=consumes(viewers))
+    def take(self, viewer: str) -> str:
+        if frame := self.log.take(viewer):
+            assert len(frame) <= 60 or len(codec.decode(frame, TO_BROWSER)) == 1
+            for message in codec.decode(frame, TO_BROWSER):
+                self.seen[viewer] += 1
+                assert message == Signal(self.seen[viewer], "s", self.sent[self.seen[viewer] - 1])
+            assert self.seen[viewer] - self.acked[viewer] <= 4
+        elif self.seen[viewer] == self.acked[viewer]:
+            assert self.seen[viewer] == len(self.sent), "nothing is on the way, and yet nothing comes"
+        return viewer
+
+    @rule(target=viewers, viewer=consumes(viewers), data=st.data())
+    def acknowledge(self, viewer: str, data: st.DataObject) -> str:
+        self.acked[viewer] = data.draw(st.integers(self.acked[viewer], self.seen[viewer]))
+        self.log.acknowledge(viewer, self.acked[viewer])
+        return viewer
+
+    @rule(viewer=consumes(viewers))
+    def detach(self, viewer: str) -> None:
+        self.log.detach(viewer)
+        del self.seen[viewer], self.acked[viewer]
+
+    @invariant()
+    def what_a_viewer_waits_for_is_kept(self) -> None:
+        assert all(acked >= self.log.first - 1 for acked in self.acked.values())
+
+    @invariant()
+    def the_bounds_are_kept(self) -> None:
+        assert self.log.last - self.log.first < 8
+        size = sum(
+            len(codec.encode(Signal(n, "s", self.sent[n - 1]))) for n in range(self.log.first, self.log.last + 1)
+        )
+        assert size <= 500 or self.log.first == self.log.last
+
+    @invariant()
+    def room_is_less_than_what_is_kept(self) -> None:
+        assert not self.log.room() or not self.log.overrun()
+
+
+TestAgainstAModel = AgainstAModel.TestCase

@@ -1,0 +1,169 @@
+"""One browser connection: relays frames between its WebSocket and the runner that owns the analysis.
+
+Owns the socket and the frames that wait for it. Payloads pass undecoded; what a browser sends is checked
+down to the envelope, so that nobody behind the gateway has to bear with garbage.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from databench.errors import RemoteProtocolError
+from databench.wire import codec
+from databench.wire.messages import FROM_BROWSER, SUBPROTOCOL, Attach, Closed, Message, Opened, Relayed
+
+log = logging.getLogger(__name__)
+
+ATTACH_PATIENCE = 10.0
+"""Seconds a browser has for its first message."""
+FRAME_LIMIT = 64_000
+"""Frames that wait for the socket are joined up to this size, in bytes."""
+BACKLOG = 16 * 2**20
+"""Bytes that may wait for a socket: four windows. A single larger frame may wait alone."""
+CLEAN = (1000, 1001)
+"""Close codes of a page that goes away on purpose."""
+
+Relay = Callable[[Message, bytes], None]
+"""Sends an envelope and a body to the runner of this analysis."""
+
+
+class ConnectionEndError(Exception):
+    """Ends the connection with a close code and a reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class Bridge:
+    """A viewer: its WebSocket, and the frames on their way to it."""
+
+    def __init__(self, socket: WebSocket, viewer: str, gateway: str, analysis: str) -> None:
+        self.viewer = viewer
+        self.analysis = analysis
+        self._socket = socket
+        self._gateway = gateway
+        self._outbox: deque[bytes] = deque()
+        self._waiting = 0
+        self._ready = asyncio.Event()
+        self._closing: ConnectionEndError | None = None
+
+    # From the runner
+
+    def deliver(self, frame: bytes) -> None:
+        """Take a frame for the browser; one that does not read is closed once its backlog is full."""
+        if self._closing is not None:
+            return
+        if self._waiting and self._waiting + len(frame) > BACKLOG:
+            self.close(4008, "the page does not read what it is sent")
+            return
+        self._outbox.append(frame)
+        self._waiting += len(frame)
+        self._ready.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection after what waits now."""
+        if self._closing is None:
+            self._closing = ConnectionEndError(code, reason)
+            self._ready.set()
+
+    # The connection
+
+    async def run(self, relay: Relay) -> None:
+        """Relay until either side is gone."""
+        clean = False
+        opened = False
+        try:
+            attach = await self._attach()
+            relay(Opened(self._gateway, self.viewer, self.analysis), attach)
+            opened = True
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(self._write())
+                try:
+                    clean = await self._read(relay)
+                finally:
+                    writing.cancel()
+        except* ConnectionEndError as group:
+            error = group.exceptions[0]
+            assert isinstance(error, ConnectionEndError)
+            await self._shut(error)
+        finally:
+            if opened:
+                relay(Closed(self._gateway, self.viewer, clean), b"")
+
+    async def _attach(self) -> bytes:
+        offered = self._socket.scope.get("subprotocols", [])
+        await self._socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        if SUBPROTOCOL not in offered:
+            spoken = ", ".join(offered)[:60] or "nothing"
+            raise ConnectionEndError(4001, f"this server speaks {SUBPROTOCOL}, the page {spoken}: load it again")
+        try:
+            async with asyncio.timeout(ATTACH_PATIENCE):
+                frame = await self._receive()
+        except TimeoutError:
+            raise ConnectionEndError(4000, f"no attach message within {ATTACH_PATIENCE:g} s") from None
+        messages = self._checked(frame)
+        if len(messages) != 1 or not isinstance(messages[0], Attach):
+            raise ConnectionEndError(4000, "the first message is not attach")
+        return frame
+
+    async def _read(self, relay: Relay) -> bool:
+        """Relay what the browser sends; return whether it went away on purpose."""
+        envelope = Relayed(self._gateway, self.viewer)
+        while True:
+            try:
+                frame = await self._receive()
+            except WebSocketDisconnect as gone:
+                return gone.code in CLEAN
+            if any(isinstance(message, Attach) for message in self._checked(frame)):
+                raise ConnectionEndError(4000, "attach came twice")
+            relay(envelope, frame)
+
+    async def _receive(self) -> bytes:
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1006))
+        frame: bytes | None = message.get("bytes")
+        if frame is None:
+            raise ConnectionEndError(1003, "only binary messages are understood")
+        return frame
+
+    def _checked(self, frame: bytes) -> list[Message]:
+        try:
+            return codec.decode(frame, FROM_BROWSER)
+        except RemoteProtocolError as error:
+            raise ConnectionEndError(error.close_code, str(error)) from None
+
+    async def _write(self) -> None:
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while self._outbox:
+                frame = self._next_frame()
+                await self._socket.send_bytes(frame)
+                self._waiting -= len(frame)
+            if self._closing is not None:
+                raise self._closing
+
+    def _next_frame(self) -> bytes:
+        frame = self._outbox.popleft()
+        if not self._outbox or len(frame) + len(self._outbox[0]) > FRAME_LIMIT:
+            return frame
+        parts, size = [frame], len(frame)
+        while self._outbox and size + len(self._outbox[0]) <= FRAME_LIMIT:
+            parts.append(self._outbox.popleft())
+            size += len(parts[-1])
+        return b"".join(parts)
+
+    async def _shut(self, closing: ConnectionEndError) -> None:
+        log.debug("viewer %s closed: %s %s", self.viewer, closing.code, closing.reason)
+        # A close frame holds 125 bytes, two of them the code.
+        reason = closing.reason.encode()[:120].decode(errors="ignore")
+        try:
+            await self._socket.close(closing.code, reason)
+        except (RuntimeError, WebSocketDisconnect):
+            log.debug("viewer %s was gone already", self.viewer)

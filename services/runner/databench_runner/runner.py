@@ -1,0 +1,252 @@
+"""The runner: hosts the analyses, owns the sessions, and brings what the bus delivers to them.
+
+Owns which viewer looks at which session, and how long a session without viewers lives. Handlers, logs and
+jobs live in `databench`; this module knows the bus and nothing of ZeroMQ.
+"""
+
+import asyncio
+import hmac
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from databench.bus.contract import Bus
+from databench.config import Settings
+from databench.engines.bus import BusEngine
+from databench.errors import RemoteProtocolError
+from databench.handling import NULL, Handling
+from databench.jobs import JobScope
+from databench.loading import Loaded, load
+from databench.session import Session
+from databench.wire import catalog, codec, topics
+from databench.wire.messages import (
+    FROM_BROWSER,
+    SIGNAL_PLANE,
+    Ack,
+    Attach,
+    Closed,
+    Opened,
+    Relayed,
+    Signal,
+)
+from databench.wire.roster import Member, Roster
+
+log = logging.getLogger(__name__)
+
+EXPIRY_INTERVAL = 1.0
+"""Seconds between two looks for gateways that are gone."""
+
+
+@dataclass(eq=False, slots=True)
+class Hosted:
+    """A session here, with its handlers and, while nobody watches, the end of its grace."""
+
+    session: Session
+    handling: Handling
+    expiry: asyncio.TimerHandle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A browser connection: the gateway that holds it and the session it looks at."""
+
+    gateway: str
+    hosted: Hosted
+
+
+class Runner:
+    """A service on the bus; see `databench.bus.service.Service`."""
+
+    kind = "runner"
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.service_name(self.kind)
+        self.topics: Sequence[bytes] = (topics.of_runner(self.name), topics.PRESENCE)
+        self._settings = settings
+        self._loaded = Loaded(catalog.EMPTY, {})
+        self._detail = b""
+        self._viewers: dict[str, Viewer] = {}
+        self._sessions: dict[str, Hosted] = {}
+        self._engine: BusEngine | None = None
+        self._gateways = Roster(["gateway"])
+        self._expiring: asyncio.Task[None] | None = None
+
+    # The service
+
+    async def start(self, bus: Bus) -> None:
+        """Import the analyses and join both planes."""
+        self._bus = bus
+        self._loaded = load(Path(self._settings.analyses))
+        for fault in self._loaded.catalog.faults:
+            log.error("%s was not loaded: %s\n%s", fault.module, fault.summary, fault.traceback)
+        self._detail = catalog.to_bytes(self._loaded.catalog)
+        self._engine = BusEngine(self.name, bus)
+        await self._engine.start()
+        self._expiring = asyncio.get_running_loop().create_task(self._expire_gateways())
+
+    async def stop(self) -> None:
+        """End all sessions. Their pages learn it from their gateways, which hear this runner leave."""
+        hosted = list(self._sessions.values())
+        for each in hosted:
+            self._end(each, "")
+        await asyncio.gather(*(each.handling.finished() for each in hosted))
+        if self._expiring is not None:
+            self._expiring.cancel()
+            await asyncio.gather(self._expiring, return_exceptions=True)
+        if self._engine is not None:
+            await self._engine.stop()
+
+    def detail(self) -> bytes:
+        """Return the catalog."""
+        return self._detail
+
+    # The bus
+
+    def bus_up(self) -> None:
+        """The broker is there."""
+        if self._engine is not None:
+            self._engine.bus_up()
+
+    def bus_down(self) -> None:
+        """The broker is gone: viewers will attach again, and what is emitted meanwhile waits in the logs."""
+        self._gateways = Roster(["gateway"])
+        for viewer in list(self._viewers):
+            self._close(viewer, clean=False)
+        if self._engine is not None:
+            self._engine.bus_down()
+
+    def dispatched(self, envelope: bytes, payload: bytes) -> None:
+        """Take a message of the chunk plane."""
+        if self._engine is not None:
+            self._engine.dispatched(envelope, payload)
+
+    def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:
+        """Take a message of the signal plane."""
+        try:
+            message = codec.decode_one(frames[0], SIGNAL_PLANE)
+            match message:
+                case Opened(gateway, viewer, analysis):
+                    self._open(gateway, viewer, analysis, frames[1])
+                case Relayed(gateway, viewer):
+                    self._relay(gateway, viewer, frames[1])
+                case Closed(_, viewer, clean):
+                    self._close(viewer, clean=clean)
+                case _:
+                    now = asyncio.get_running_loop().time()
+                    self._lose_gateways(self._gateways.handle(message, now))
+        except (RemoteProtocolError, IndexError) as error:
+            log.warning("dropped a malformed message on %s: %s", topic.decode(errors="replace"), error)
+
+    # Viewers and sessions
+
+    def _open(self, gateway: str, viewer: str, analysis: str, body: bytes) -> None:
+        attach = codec.decode_one(body, FROM_BROWSER)
+        if not isinstance(attach, Attach):
+            raise RemoteProtocolError("the first message of a viewer is not attach")
+        if self._engine is None or analysis not in self._loaded.analyses:
+            self._refuse(gateway, viewer, 4004, f"there is no analysis {analysis!r} here")
+            return
+        hosted = self._find(analysis, attach.token)
+        resumed = hosted is not None
+        if hosted is None:
+            hosted = self._begin(analysis, self._engine)
+        self._viewers[viewer] = Viewer(gateway, hosted)
+        if hosted.expiry is not None:
+            hosted.expiry.cancel()
+            hosted.expiry = None
+        try:
+            hosted.session.attach(viewer, attach.seen if resumed else 0, resumed=resumed)
+        except RemoteProtocolError as error:
+            self._drop(gateway, viewer, error)
+            return
+        if not resumed:
+            hosted.handling.arrive("connect", NULL)
+
+    def _find(self, analysis: str, token: str | None) -> Hosted | None:
+        hosted = self._sessions.get(token or "")
+        if hosted is None or token is None or hosted.session.analysis != analysis:
+            return None
+        return hosted if hmac.compare_digest(hosted.session.token, token) else None
+
+    def _begin(self, analysis: str, engine: BusEngine) -> Hosted:
+        session = Session(analysis, secrets.token_urlsafe(24), self._deliver, max_payload=self._settings.max_payload)
+        handling = Handling(
+            self._loaded.analyses[analysis],
+            session,
+            lambda check: JobScope(engine, check),
+            self._settings.development,
+        )
+        hosted = self._sessions[session.token] = Hosted(session, handling)
+        return hosted
+
+    def _relay(self, gateway: str, viewer: str, body: bytes) -> None:
+        place = self._viewers.get(viewer)
+        if place is None:
+            self._refuse(gateway, viewer, 1012, "the session is not known here")
+            return
+        try:
+            for message in codec.decode(body, FROM_BROWSER):
+                match message:
+                    case Ack(seq):
+                        place.hosted.session.acknowledge(viewer, seq)
+                    case Signal() if place.hosted.session.accept(message):
+                        place.hosted.handling.arrive(message.name, message.payload)
+                    case Attach():
+                        raise RemoteProtocolError("attach came twice")
+        except RemoteProtocolError as error:
+            self._drop(gateway, viewer, error)
+
+    def _close(self, viewer: str, *, clean: bool) -> None:
+        place = self._viewers.pop(viewer, None)
+        if place is None:
+            return
+        hosted = place.hosted
+        hosted.session.detach(viewer)
+        if hosted.session.viewers or hosted.session.ended.is_set():
+            return
+        if clean:
+            self._end(hosted, "the page was closed")
+        else:
+            hosted.expiry = asyncio.get_running_loop().call_later(
+                self._settings.grace, self._end, hosted, "nobody came back"
+            )
+
+    def _end(self, hosted: Hosted, reason: str) -> None:
+        if hosted.expiry is not None:
+            hosted.expiry.cancel()
+        viewers = hosted.session.viewers
+        hosted.session.end(reason)
+        hosted.handling.end()
+        for viewer in viewers:
+            del self._viewers[viewer]
+        del self._sessions[hosted.session.token]
+
+    def _drop(self, gateway: str, viewer: str, error: RemoteProtocolError) -> None:
+        """Close a viewer that broke the protocol; it may come back and resume."""
+        self._close(viewer, clean=False)
+        self._refuse(gateway, viewer, error.close_code, str(error))
+
+    # Gateways
+
+    def _deliver(self, viewer: str, frame: bytes) -> None:
+        place = self._viewers.get(viewer)
+        if place is not None:
+            self._bus.publish(topics.of_gateway(place.gateway), viewer.encode(), frame)
+
+    def _refuse(self, gateway: str, viewer: str, code: int, reason: str) -> None:
+        self._bus.publish(topics.of_gateway(gateway), viewer.encode(), str(code).encode(), reason.encode())
+
+    def _lose_gateways(self, gone: Sequence[Member]) -> None:
+        names = {member.name for member in gone}
+        for viewer, place in list(self._viewers.items()):
+            if place.gateway in names:
+                self._close(viewer, clean=False)
+
+    async def _expire_gateways(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(EXPIRY_INTERVAL)
+            if self._bus.up:
+                self._lose_gateways(self._gateways.expire(loop.time()))

@@ -1,0 +1,218 @@
+"""The worker's parent: its place on the chunk plane, from joining to handing back what is not finished.
+
+Owns the talk with the broker. Slots are the crew's; payloads are passed on undecoded.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from databench.bus.contract import Bus
+from databench.errors import BusError, RemoteProtocolError
+from databench.wire import codec
+from databench.wire.messages import (
+    FROM_BROKER,
+    PROTOCOL_VERSION,
+    Beat,
+    Drop,
+    Join,
+    Joined,
+    Leave,
+    Lost,
+    Message,
+    Refused,
+    Returned,
+    Run,
+    Slots,
+    Unknown,
+)
+from databench_worker.crew import Crew, Key
+
+log = logging.getLogger("databench.worker")
+
+BEAT = 1.0
+JOIN_AGAIN = 5
+"""Beats after which a join without an answer is repeated."""
+GRACE = 3.0
+"""Seconds that running chunks have to finish when the worker stops; the service's own deadline is 4 s."""
+
+
+class Worker:
+    """A worker service: joins with its slots, runs what it is given, and drains when it stops.
+
+    >>> worker = Worker("w1", slots=2, analyses=Path("analyses"))
+    >>> worker.kind, worker.name
+    ('worker', 'w1')
+    """
+
+    kind = "worker"
+    topics: Sequence[bytes] = ()
+
+    def __init__(self, name: str, slots: int, analyses: Path, *, grace: float = GRACE) -> None:
+        self.name = name
+        self._grace = grace
+        self._crew = Crew(name, slots, analyses, self)
+        self._bus: Bus | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._joining = False
+        self._joined = False
+        self._stopping = False
+        self._taken_in = asyncio.Event()
+        self._left = asyncio.Event()
+        self._refused: str | None = None
+
+    # The service
+
+    async def start(self, bus: Bus) -> None:
+        """Return when all slots are ready and the broker has taken the worker in. Raises BusError if it refuses."""
+        self._bus = bus
+        self._life = asyncio.create_task(self._run(), name=f"worker {self.name}")
+        self._life.add_done_callback(self._report_end)
+        await self._unless_ended(self._crew.ready)
+        if bus.up:
+            self.bus_up()
+        await self._unless_ended(self._taken_in)
+        if self._refused is not None:
+            raise BusError(self._refused)
+
+    async def stop(self) -> None:
+        """Finish what runs within the grace time and hand back the rest."""
+        # 1. Nothing new comes, as soon as the broker has answered; what was not begun goes back.
+        self._stopping = True
+        self._send(Leave())
+        self._return(self._crew.withdraw())
+        # 2. What runs may finish, while somebody is there to take it; the beats go on meanwhile.
+        if self._joined:
+            try:
+                async with asyncio.timeout(self._grace):
+                    await self._crew.quiet()
+            except TimeoutError:
+                log.warning("handing back chunks that did not finish within %g s", self._grace)
+        # 3. The rest goes back, and what was on its way here when we left.
+        self._return(self._crew.drop_all())
+        if self._joined:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT):
+                    await self._left.wait()
+        # 4. The slots end.
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait([self._life])
+        self._joined = self._joining = False
+
+    def detail(self) -> bytes:
+        """Nothing to tell."""
+        return b""
+
+    # The bus
+
+    def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:
+        """A worker hears nothing of the signal plane."""
+
+    def bus_up(self) -> None:
+        """Join, when the slots are ready."""
+        if not self._joining and not self._joined:
+            self._join()
+
+    def bus_down(self) -> None:
+        """Wait for the broker. What runs goes on until another broker, which does not know it, takes us in."""
+        self._joining = self._joined = False
+        self._left.set()
+
+    def dispatched(self, envelope: bytes, payload: bytes) -> None:
+        """Take a message of the broker."""
+        try:
+            message = codec.decode_one(envelope, FROM_BROKER)
+        except RemoteProtocolError as error:
+            log.warning("the broker sent what does not decode: %s", error)
+            return
+        match message:
+            case Run(job, chunk) if self._stopping:
+                self._return([(job, chunk)])
+            case Run(job, chunk):
+                self._crew.take((job, chunk), envelope, payload)
+            case Drop(job, chunk):
+                self._crew.drop((job, chunk))
+            case Joined():
+                self._begin()
+            case Unknown() if self._stopping:
+                self._left.set()
+            case Unknown() if self._joined:
+                self._joined = False
+                self._join()
+            case Refused(reason):
+                log.error("the broker refuses the worker %s: %s", self.name, reason)
+                if self._joining:
+                    self._refused = reason
+                    self._taken_in.set()
+
+    # The crew
+
+    def answered(self, envelope: bytes, payload: bytes) -> None:
+        """Pass an answer on."""
+        if self._bus is not None and self._joined:
+            self._bus.dispatch(envelope, payload)
+
+    def lost(self, key: Key, reason: str) -> None:
+        """Report the end of a slot that ran a chunk."""
+        log.warning("a slot ended while it ran a chunk: %s", reason)
+        self._send(Lost(*key, reason))
+
+    def usable_changed(self, slots: int) -> None:
+        """Tell how many slots there are."""
+        self._send(Slots(slots))
+
+    def _join(self) -> None:
+        if self._bus is None or not self._crew.ready.is_set() or self._stopping:
+            return
+        self._joining = True
+        self._bus.dispatch(codec.encode(Join(self.kind, self.name, PROTOCOL_VERSION, self._crew.usable)))
+
+    def _begin(self) -> None:
+        """The broker that takes us in counts on idle slots: whatever still runs, it has given to others."""
+        self._joining, self._joined, self._refused = False, True, None
+        self._left.clear()
+        self._crew.drop_all()
+        self._send(Slots(self._crew.usable))
+        self._taken_in.set()
+
+    def _return(self, keys: list[Key]) -> None:
+        for key in keys:
+            self._send(Returned(*key))
+
+    def _send(self, message: Message) -> None:
+        if self._bus is not None and self._joined:
+            self._bus.dispatch(codec.encode(message))
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._crew.run())
+            group.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        silent = 0
+        while True:
+            await asyncio.sleep(BEAT)
+            self._send(Beat())
+            silent = silent + 1 if self._joining else 0
+            if silent % JOIN_AGAIN == JOIN_AGAIN - 1:
+                self._join()
+
+    async def _unless_ended(self, event: asyncio.Event) -> None:
+        """Wait for an event, or raise what the worker's task died of."""
+        assert self._life is not None
+        waiting = asyncio.create_task(event.wait())
+        try:
+            await asyncio.wait([waiting, self._life], return_when=asyncio.FIRST_COMPLETED)
+            if self._life.done():
+                self._life.result()
+        finally:
+            waiting.cancel()
+
+    def _report_end(self, life: "asyncio.Task[None]") -> None:
+        """A worker that fails leaves, so that its chunks run elsewhere."""
+        if not life.cancelled() and (error := life.exception()) is not None:
+            log.critical("the worker failed", exc_info=error)
+            self._send(Leave())

@@ -1,0 +1,5 @@
+"""`python -m databench`."""
+
+from databench.cli import main
+
+main()

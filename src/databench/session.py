@@ -1,0 +1,231 @@
+"""A session: one viewer's live use of one analysis, as the author's code and the runner see it.
+
+Owns the log of what was emitted, the viewers' places in it and the waiting for room. Handlers run in
+`databench.handling`. Knows no socket: frames leave through `deliver`.
+"""
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
+from typing import Any
+
+from databench.errors import AnalysisError, Cancelled, RemoteProtocolError
+from databench.signals import current_session
+from databench.wire import codec
+from databench.wire.log import SessionLog
+from databench.wire.messages import NAME_LIMIT, Ack, Attached, Ended, Signal
+
+Deliver = Callable[[str, bytes], None]
+"""Sends a frame to a viewer, without waiting."""
+
+
+class Session:
+    """One viewer's live use of one analysis. Made by the runner; handlers get it by annotating a parameter.
+
+    `emit` may be called from any thread; everything else belongs to the thread of the event loop.
+    """
+
+    def __init__(self, analysis: str, token: str, deliver: Deliver, max_payload: int = codec.MAX_PAYLOAD) -> None:
+        self.analysis = analysis
+        self.token = token
+        self.ended = threading.Event()
+        self._deliver = deliver
+        self._max_payload = max_payload
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self._log = SessionLog()
+        self._received = 0
+        self._acknowledging = False
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._room_async = asyncio.Event()
+        self._flushing = False
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.analysis!r}>"
+
+    # For the author
+
+    def emit(self, signal: str, payload: object = None) -> Awaitable[None]:
+        """Send a signal to the page; see `Signals.emit`."""
+        if not isinstance(signal, str) or not 0 < len(signal) <= NAME_LIMIT:
+            raise AnalysisError(f"a signal's name is a string of 1 to {NAME_LIMIT} characters, not {signal!r}")
+        data = codec.pack(payload, limit=self._max_payload)
+        if threading.get_ident() == self._loop_thread:
+            self._emit_from_loop(signal, data)
+        else:
+            self._emit_from_thread(signal, data)
+        return _Room(self)
+
+    def check(self) -> None:
+        """Raise Cancelled when the session has ended: a plain handler is to stop."""
+        if self.ended.is_set():
+            raise Cancelled(f"the session of {self.analysis!r} has ended")
+
+    def check_thread(self, what: str, instead: str) -> None:
+        """Raise AnalysisError on the event loop's thread, which `what` would block."""
+        if threading.get_ident() == self._loop_thread:
+            raise AnalysisError(f"{what} in an async handler stops everybody else: use `{instead}`")
+
+    def _emit_from_thread(self, signal: str, data: bytes) -> None:
+        with self._room:
+            self._room.wait_for(lambda: self.ended.is_set() or self._log.room(len(data)))
+            self.check()
+            self._log.append(signal, data)
+            if self._flushing:
+                return
+            self._flushing = True
+        self._loop.call_soon_threadsafe(self._flush)
+
+    def _emit_from_loop(self, signal: str, data: bytes) -> None:
+        with self._lock:
+            if self.ended.is_set():
+                return
+            if self._log.overrun(len(data)):
+                raise AnalysisError(
+                    f"the page is too far behind for emit({signal!r}): write `await ….emit(…)` in async handlers that "
+                    "emit faster than a page can follow"
+                )
+            self._log.append(signal, data)
+            if self._flushing:
+                return
+            self._flushing = True
+        # At the end of this turn: what it emits travels together.
+        self._loop.call_soon(self._flush)
+
+    def has_room(self) -> bool:
+        """Return whether a signal can be added now without anybody losing one."""
+        with self._lock:
+            return not self._log.overrun()
+
+    async def room(self) -> None:
+        """Return when the slowest viewer has room for one more signal, or nobody watches."""
+        while True:
+            with self._lock:
+                if self.ended.is_set() or self._log.room():
+                    return
+                self._room_async.clear()
+            await self._room_async.wait()
+
+    # For the runner
+
+    @property
+    def viewers(self) -> list[str]:
+        """The viewers attached."""
+        return self._log.viewers
+
+    def attach(self, viewer: str, seen: int, *, resumed: bool) -> None:
+        """Add a viewer that handled signals up to `seen`; it gets what comes after.
+
+        Raises RemoteProtocolError for a number that was never sent.
+        """
+        with self._lock:
+            gap = self._log.attach(viewer, seen)
+        self._deliver(viewer, codec.encode(Attached(self.token, resumed, self._received)) + gap)
+        self._flush()
+
+    def detach(self, viewer: str) -> None:
+        """Forget a viewer; those who waited for it go on."""
+        with self._lock:
+            self._log.detach(viewer)
+        self._wake()
+
+    def acknowledge(self, viewer: str, seq: int) -> None:
+        """Note what a viewer has handled; raises RemoteProtocolError for a number not sent to it."""
+        with self._lock:
+            self._log.acknowledge(viewer, seq)
+        self._wake()
+        self._flush()
+
+    def accept(self, signal: Signal) -> bool:
+        """Return whether this signal of a page is new; raises RemoteProtocolError when one before it is missing."""
+        if signal.seq > self._received + 1:
+            raise RemoteProtocolError(f"signal {self._received + 1} is missing, {signal.seq} came", close_code=4003)
+        if not self._acknowledging:
+            self._acknowledging = True
+            self._loop.call_soon(self._send_ack)
+        if signal.seq <= self._received:
+            return False
+        self._received = signal.seq
+        return True
+
+    def end(self, reason: str) -> None:
+        """End the session: nothing is sent any more but this reason, if any, and whoever waits stops."""
+        self._flush()
+        with self._lock:
+            self.ended.set()
+            viewers = self._log.viewers
+            for viewer in viewers:
+                self._log.detach(viewer)
+        for viewer in viewers if reason else ():
+            self._deliver(viewer, codec.encode(Ended(reason)))
+        self._wake()
+
+    def _send_ack(self) -> None:
+        self._acknowledging = False
+        for viewer in self.viewers:
+            self._deliver(viewer, codec.encode(Ack(self._received)))
+
+    def _wake(self) -> None:
+        with self._room:
+            self._room.notify_all()
+        self._room_async.set()
+
+    def _flush(self) -> None:
+        with self._lock:
+            self._flushing = False
+            viewers = self._log.viewers
+        for viewer in viewers:
+            while True:
+                with self._lock:
+                    frame = self._log.take(viewer)
+                if not frame:
+                    break
+                self._deliver(viewer, frame)
+
+
+class _Room:
+    """What `emit` returns: awaiting it waits for room, and not awaiting it is allowed."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._session.room().__await__()
+
+
+def sleep(seconds: float) -> None:
+    """Sleep in a plain handler; ends at once, with Cancelled, when the session has ended.
+
+    In an async handler use `asyncio.sleep`. In a task, which has no session, it is `time.sleep`.
+    Raises AnalysisError where sleeping would stop the event loop.
+    """
+    session = current_session.get(None)
+    if not isinstance(session, Session):
+        time.sleep(seconds)
+        return
+    session.check_thread("databench.sleep", "await asyncio.sleep")
+    session.ended.wait(seconds)
+    session.check()
+
+
+def thread(function: Callable[..., object], *arguments: object) -> threading.Thread:
+    """Start a thread that belongs to the session whose signal is being handled, so that `emit` works in it.
+
+    The thread is a daemon: it does not keep the runner from stopping. Returns the started thread.
+    """
+    context = contextvars.copy_context()
+    started = threading.Thread(target=context.run, args=(_quiet, function, *arguments), daemon=True)
+    started.start()
+    return started
+
+
+def _quiet(function: Callable[..., object], *arguments: object) -> None:
+    # The session's end is no error of the thread.
+    with suppress(Cancelled):
+        function(*arguments)

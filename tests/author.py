@@ -1,0 +1,119 @@
+"""What tests of the author's API share: analyses that are forgotten again, and a page that notes what it gets."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import databench
+from databench.analysis import withdraw
+from databench.engines.local import LocalEngine
+from databench.handling import Handling
+from databench.jobs import JobScope
+from databench.session import Session
+from databench.wire import codec
+from databench.wire.messages import TO_BROWSER, Ack, Attached, Ended, Gap, Message, Signal
+
+
+class Collector:
+    """An emitter that only notes."""
+
+    def __init__(self) -> None:
+        self.emitted: list[tuple[str, object]] = []
+
+    async def emit(self, signal: str, payload: object = None) -> None:
+        self.emitted.append((signal, payload))
+
+
+class Pages:
+    """All viewers of a session: notes what is delivered, and acknowledges only when told to."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, list[Message]] = {}
+        self._changed = asyncio.Event()
+
+    def deliver(self, viewer: str, frame: bytes) -> None:
+        self.messages.setdefault(viewer, []).extend(codec.decode(frame, TO_BROWSER))
+        self._changed.set()
+
+    def signals(self, viewer: str = "v") -> list[tuple[str, object]]:
+        return [
+            (message.name, codec.unpack(message.payload))
+            for message in self.messages.get(viewer, [])
+            if isinstance(message, Signal)
+        ]
+
+    def named(self, name: str, viewer: str = "v") -> list[object]:
+        return [payload for signal, payload in self.signals(viewer) if signal == name]
+
+    def last(self, viewer: str = "v") -> int:
+        return max((m.seq for m in self.messages.get(viewer, []) if isinstance(m, Signal)), default=0)
+
+    def others(self, viewer: str = "v") -> list[Message]:
+        return [m for m in self.messages.get(viewer, []) if isinstance(m, Attached | Ack | Gap | Ended)]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def get(self, name: str, count: int = 1, viewer: str = "v") -> list[object]:
+        await self.until(lambda: len(self.named(name, viewer)) >= count)
+        return self.named(name, viewer)
+
+    def acknowledge(self, session: Session, viewer: str = "v") -> None:
+        session.acknowledge(viewer, self.last(viewer))
+
+
+@contextmanager
+def declared(name: str) -> Iterator[databench.Analysis]:
+    """An analysis for one test."""
+    analysis = databench.Analysis(name, __name__)
+    yield analysis
+    withdraw(analysis)
+
+
+class Live:
+    """A session with its handlers and a page that looks at it."""
+
+    def __init__(self, analysis: databench.Analysis, *, development: bool = False) -> None:
+        self.pages = Pages()
+        self.session = Session(analysis.name, "token", self.pages.deliver)
+        engine = LocalEngine()
+        self.handling = Handling(analysis, self.session, lambda check: JobScope(engine, check), development)
+        self.session.attach("v", 0, resumed=False)
+
+    def send(self, signal: str, payload: object = None) -> None:
+        self.handling.arrive(signal, codec.pack(payload))
+
+    async def get(self, name: str, count: int = 1) -> list[object]:
+        return await self.pages.get(name, count)
+
+    async def warning(self) -> tuple[object, str]:
+        warning = (await self.get("warn"))[-1]
+        assert isinstance(warning, dict)
+        return warning["signal"], warning["message"]
+
+    def end(self) -> None:
+        self.session.end("over")
+        self.handling.end()
+
+
+@asynccontextmanager
+async def living(analysis: databench.Analysis) -> AsyncIterator[Live]:
+    """A live session, which leaves neither task nor thread behind."""
+    live = Live(analysis)
+    yield live
+    if not live.session.ended.is_set():
+        live.end()
+    await live.handling.finished()
+    await asyncio.to_thread(_join_threads, f"{analysis.name}:")
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def _join_threads(prefix: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith(prefix):
+            thread.join(10)
+            assert not thread.is_alive()

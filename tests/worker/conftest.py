@@ -1,0 +1,105 @@
+"""A bus in memory with its real dispatcher, real workers with real slot processes, and jobs to give them."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import IO
+
+import pytest
+
+from databench.bus.memory import MemoryBroker
+from databench.engines.bus import BusEngine
+from databench.jobs import JobScope, current_scope
+from databench.loading import load
+from databench_worker.parent import Worker
+
+CHORES = Path(__file__).parents[1] / "chores"
+
+
+class Bench:
+    """A runner with nothing but an engine, and the workers that a test starts."""
+
+    def __init__(self) -> None:
+        self.broker = MemoryBroker()
+        self.engine = BusEngine("r1", self.broker.connect("runner", (), self))
+        self.workers: list[Worker] = []
+
+    async def hire(self, name: str, slots: int = 1, folder: Path = CHORES, grace: float = 3.0) -> Worker:
+        """Start a worker."""
+        worker = Worker(name, slots, folder, grace=grace)
+        self.workers.append(worker)
+        await worker.start(self.broker.connect(name, (), worker))
+        return worker
+
+    def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:
+        """Nothing to hear."""
+
+    def dispatched(self, envelope: bytes, payload: bytes) -> None:
+        """Pass on."""
+        self.engine.dispatched(envelope, payload)
+
+    def bus_up(self) -> None:
+        """Pass on."""
+        self.engine.bus_up()
+
+    def bus_down(self) -> None:
+        """Pass on."""
+        self.engine.bus_down()
+
+
+@pytest.fixture(scope="session")
+def chores() -> Iterator[ModuleType]:
+    """The package of tasks, imported as runner and workers import it."""
+    path = list(sys.path)
+    load(CHORES)
+    yield sys.modules["chores"]
+    sys.path[:] = path
+
+
+@pytest.fixture
+async def bench(chores: ModuleType) -> AsyncIterator[Bench]:
+    """The bench, with the scope of a handler set; no process is left behind."""
+    bench = Bench()
+    await bench.engine.start()
+    scope = JobScope(bench.engine)
+    current_scope.set(scope)
+    yield bench
+    scope.cancel_all()
+    await bench.engine.stop()
+    for worker in bench.workers:
+        await worker.stop()
+
+
+class Pipe:
+    """A named pipe on which a task says that it runs; at its end all that had it open are gone."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = str(path)
+        self._file: IO[str] | None = None
+
+    async def open(self) -> int:
+        """Return the process id of the task that runs, as soon as it does."""
+        self._file = await asyncio.to_thread(open, self.path)
+        return int(await asyncio.to_thread(self._file.readline))
+
+    async def ended(self) -> None:
+        """Return when the process that had opened the pipe is gone."""
+        assert self._file is not None
+        assert await asyncio.to_thread(self._file.read) == ""
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        if self._file is not None:
+            self._file.close()
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Pipe]:
+    """A pipe for one task."""
+    pipe = Pipe(tmp_path / "pipe")
+    yield pipe
+    pipe.close()

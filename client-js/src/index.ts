@@ -1,0 +1,16 @@
+// The module: `import { connect } from "databench"`. Public names only.
+
+import { Databench, type Options } from "./databench.ts";
+
+export type { SessionNews } from "./attachment.ts";
+export type { Status } from "./connection.ts";
+export { Databench, type DatabenchEvents, type Options } from "./databench.ts";
+export type { Target } from "./elements/resolve.ts";
+export type { Environment, TokenStore } from "./environment.ts";
+export { DatabenchError, OutboxFullError, ProtocolError } from "./errors.ts";
+export type { Payload, SignalHandler, Signals } from "./signals.ts";
+
+/** Connects the page to an analysis. */
+export function connect(name: string, options?: Options): Databench {
+  return new Databench(name, options, import.meta.url);
+}

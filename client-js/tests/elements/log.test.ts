@@ -1,0 +1,66 @@
+// @vitest-environment jsdom
+import { beforeEach, describe, expect, test } from "vitest";
+import { GenericElements } from "../../src/elements/generic.ts";
+import { Signals } from "../../src/signals.ts";
+import { encodeValue } from "../../src/values.ts";
+import { nextFrame } from "../support/page.ts";
+
+let signals: Signals;
+let log: HTMLElement;
+
+beforeEach(() => {
+  document.body.innerHTML = '<pre id="log"></pre><ol id="list"></ol>';
+  log = document.querySelector("pre") as HTMLElement;
+  signals = new Signals(() => {});
+});
+
+const deliver = (name: string, payload: unknown) => signals.deliver(name, encodeValue(payload));
+const lines = (element = log) => Array.from(element.children, (line) => line.textContent?.trimEnd());
+
+describe("the log element", () => {
+  beforeEach(() => new GenericElements(signals).log("log", 3));
+
+  test("shows the newest lines last, and no more than its limit", async () => {
+    for (const line of ["one", "two", "three", "four"]) deliver("log", line);
+    await nextFrame();
+    expect(lines()).toEqual(["two", "three", "four"]);
+  });
+
+  test("shows objects as compact JSON and abbreviates arrays", async () => {
+    deliver("log", { a: [1, null, "x"], b: Float64Array.of(1, 2, 3, 4) });
+    await nextFrame();
+    expect(lines()).toEqual(['{"a":[1,null,"x"],"b":Float64Array(4) [1,2,3,…]}']);
+  });
+
+  test("marks warnings and errors, and says what happened", async () => {
+    deliver("warn", { signal: "rum", message: "nobody handles this" });
+    deliver("error", {
+      signal: "run",
+      type: "ValueError",
+      message: "too few",
+      traceback: "line 1\nline 2\n",
+    });
+    await nextFrame();
+    expect(lines()).toEqual(["rum: nobody handles this", "run: ValueError: too few\nline 1\nline 2"]);
+    expect(Array.from(log.children, ({ className }) => className)).toEqual([
+      "databench-line databench-warn",
+      "databench-line databench-error",
+    ]);
+  });
+
+  test("shows text as text, never as markup", async () => {
+    deliver("log", "<b>bold</b>");
+    await nextFrame();
+    expect(log.querySelector("b")).toBeNull();
+    expect(lines()).toEqual(["<b>bold</b>"]);
+  });
+});
+
+test("a list gets items, and any signals can be named", async () => {
+  const list = document.querySelector("ol") as HTMLElement;
+  new GenericElements(signals).log(list, 20, ["status"]);
+  deliver("status", 1);
+  deliver("log", 2);
+  await nextFrame();
+  expect([lines(list), list.firstElementChild?.tagName]).toEqual([["1"], "LI"]);
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "vitest";
+import { decode, encode, type FromBrowser, join, LIMITS, problemWithName } from "../src/protocol.ts";
+import { fromHex, type InvalidVector, load, type MessageVector, toHex } from "./support/vectors.ts";
+import { frame, signal } from "./support/wire.ts";
+
+const MESSAGES = load<MessageVector>("messages");
+
+function message(noted: Record<string, unknown>): FromBrowser {
+  const { payload } = noted;
+  return (typeof payload === "string" ? { ...noted, payload: fromHex(payload) } : noted) as never;
+}
+
+describe("the golden vectors", () => {
+  test.each(MESSAGES.filter(({ to }) => to === "browser"))("$name is decoded", ({ hex, messages }) => {
+    expect(decode(fromHex(hex))).toEqual(messages.map(message));
+  });
+
+  test.each(MESSAGES.filter(({ to }) => to === "gateway"))("$name is encoded", ({ hex, messages }) => {
+    const parts = messages.map((noted) => encode(message(noted)));
+    expect(join(parts).map(toHex)).toEqual([hex]);
+  });
+
+  const invalid = load<InvalidVector>("invalid").filter(({ to }) => to === "browser");
+  test.each(invalid)("$name is refused", ({ hex }) => {
+    expect(() => decode(fromHex(hex))).toThrow(expect.objectContaining({ name: "ProtocolError" }));
+  });
+});
+
+describe("what a frame may hold", () => {
+  test.each([
+    ["an empty frame", ""],
+    ["a float where an integer belongs", "92a361636bcb3ff0000000000000"],
+    ["a boolean where a number belongs", "92a361636bc3"],
+    ["a negative number", "92a361636bff"],
+    ["an integer beyond 2^53", "92a361636bcfffffffffffffffff"],
+    ["a field too many", "93a361636b0102"],
+    ["a field too many that is itself a message", "93a361636b0192a361636b02"],
+    ["a payload that is text", "94a67369676e616c01a161a161"],
+    ["a signal without a name", "94a67369676e616c01a0c401c0"],
+    ["a name that is not UTF-8", "94a67369676e616c01a1ffc401c0"],
+    ["a good message and half of another", "92a361636b0192a36163"],
+    ["a tag from the prototype of objects", "91ab636f6e7374727563746f72"],
+    ["a map", "81a361636b01"],
+  ])("%s is refused", (_, hex) => {
+    expect(() => decode(fromHex(hex))).toThrow(expect.objectContaining({ name: "ProtocolError" }));
+  });
+
+  test("lengths may be written longer than needed", () => {
+    expect(decode(fromHex("dc0002d90361636bcf0000000000000007"))).toEqual([{ tag: "ack", seq: 7 }]);
+  });
+
+  test("a payload is a view of the frame and is not copied", () => {
+    const bytes = frame(signal(1, "a", "text"));
+    const [decoded] = decode(bytes);
+    expect(decoded?.tag === "signal" && decoded.payload.buffer).toBe(bytes.buffer);
+  });
+
+  test("a frame that lies inside a larger buffer is read in its place", () => {
+    const bytes = new Uint8Array([0xc1, ...frame(["ack", 500]), 0xc1]);
+    expect(decode(bytes.subarray(1, -1))).toEqual([{ tag: "ack", seq: 500 }]);
+  });
+});
+
+describe("joining", () => {
+  test("messages are joined up to the bound, in order", () => {
+    const message = new Uint8Array(LIMITS.joinedBytes / 4 + 1);
+    expect(join([message, message, message, message]).map(({ length }) => length)).toEqual([
+      3 * message.length,
+      message.length,
+    ]);
+  });
+
+  test("a message larger than the bound goes alone", () => {
+    const [small, large] = [new Uint8Array(1), new Uint8Array(LIMITS.joinedBytes + 1)];
+    expect(join([small, large, small])).toEqual([small, large, small]);
+  });
+
+  test("nothing joins to nothing", () => {
+    expect(join([])).toEqual([]);
+  });
+});
+
+test("a name is counted in characters, not in UTF-16 units", () => {
+  expect(problemWithName("😀".repeat(200))).toBeNull();
+  expect(problemWithName("😀".repeat(201))).toContain("200 characters");
+  expect(problemWithName("")).toContain("needs a name");
+});

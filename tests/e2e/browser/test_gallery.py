@@ -1,0 +1,131 @@
+"""The gallery as a visitor sees it."""
+
+import math
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.browser.tabs import Tabs, number, shown
+
+
+def signal(page: Page, name: str) -> Locator:
+    return page.locator(f"[data-signal='{name}']")
+
+
+def test_the_index_shows_every_analysis_with_its_picture_and_its_formulas(tabs: Tabs) -> None:
+    page = tabs.open("/")
+    cards = page.locator(".cards > li")
+    expect(cards).to_have_count(5)
+    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    expect(cards.locator("img")).to_have_count(5)
+    expect(page.locator("mjx-container").first).to_be_visible()
+    assert "\\(" not in page.locator("main").inner_text()
+    for name in ("mpld3Drag", "mpld3PointLabel", "mpld3pi", "simplepi", "slowpi"):
+        expect(cards.locator(f"a[href='/{name}/']")).to_have_count(1)
+
+
+def test_simplepi_converges_before_the_eyes_of_the_visitor(tabs: Tabs) -> None:
+    page = tabs.open("/simplepi/")
+    expect(signal(page, "status:draws")).to_have_text("10,000")
+    estimates = [number(text) for text in shown(page, "status:pi-estimate")]
+    assert len(set(estimates)) > 20
+    assert math.isclose(estimates[-1], math.pi, abs_tol=0.1)
+    draws = [number(text) for text in shown(page, "status:draws")]
+    assert draws == sorted(draws)
+    expect(page.locator("#square circle")).to_have_count(10_000)
+    expect(page.locator(".description mjx-container").first).to_be_visible()
+    assert "\\(" not in page.locator(".description").inner_text()
+
+
+def test_two_tabs_compute_on_their_own(tabs: Tabs) -> None:
+    one = tabs.open("/simplepi/")
+    expect(signal(one, "status:draws")).to_have_text(re.compile(r"^[2-9],\d00$"))
+    other = tabs.open("/simplepi/", beside=one)
+    expect(signal(other, "status:draws")).to_have_text(re.compile(r"^\d00$"))
+    for page in (one, other):
+        expect(signal(page, "status:draws")).to_have_text("10,000")
+        expect(page.locator("#square circle")).to_have_count(10_000)
+    assert shown(one, "status:pi-estimate") != shown(other, "status:pi-estimate")
+
+
+def test_histograms_of_matplotlib_update_and_leave_nothing_behind(tabs: Tabs) -> None:
+    page = tabs.open("/mpld3pi/")
+    bars = page.locator("#histograms svg.mpld3-figure .mpld3-axes .mpld3-path")
+    estimates = signal(page, "status:estimates")
+    expect(estimates).to_have_text(re.compile(r"^[2-9]00$"))
+    expect(bars).to_have_count(2)
+    before = [bar.get_attribute("d") for bar in bars.all()]
+    styles = page.locator("style").count()
+    expect(estimates).to_have_text("4,000")
+    after = [bar.get_attribute("d") for bar in bars.all()]
+    assert len(shown(page, "status:estimates")) > 20
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+    expect(page.locator("svg.mpld3-figure")).to_have_count(1)
+    assert page.locator("style").count() == styles
+
+
+def test_a_point_tells_what_it_is_under_the_mouse(tabs: Tabs) -> None:
+    page = tabs.open("/mpld3PointLabel/")
+    tooltip = page.locator(".mpld3-tooltip:visible")
+    best = page.locator("svg.mpld3-figure .mpld3-path[style*='#D9570A']")
+    expect(best.first).to_be_visible()
+    expect(tooltip).to_have_count(0)
+    seen = []
+    for point in best.all():
+        point.hover()
+        expect(tooltip).to_have_count(1)
+        seen.append(tooltip.inner_text())
+    assert "22/7 = 3.1428571" in seen
+    assert "355/113 = 3.1415929" in seen
+    page.mouse.move(5, 5)
+    expect(tooltip).to_have_count(0)
+
+
+def test_a_dragged_point_moves_and_python_answers_with_the_new_curve(tabs: Tabs) -> None:
+    page = tabs.open("/mpld3Drag/")
+    length = signal(page, "curve:length")
+    expect(length).to_have_text(re.compile(r"^1\.\d{4}$"))
+    before = length.inner_text()
+    markers = page.locator("svg.mpld3-figure [role=button]")
+    expect(markers).to_have_count(5)
+    curve = page.locator("svg.mpld3-figure .mpld3-path").first
+    drawn = curve.get_attribute("d")
+    point = markers.nth(2)
+    box = point.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 120, steps=10)
+    page.mouse.up()
+    expect(length).not_to_have_text(before)
+    moved = point.bounding_box()
+    assert moved is not None
+    assert math.isclose(moved["x"] - box["x"], 60, abs_tol=2)
+    assert math.isclose(moved["y"] - box["y"], 120, abs_tol=2)
+    assert curve.get_attribute("d") != drawn
+
+
+def test_the_chunks_of_slowpi_are_done_by_the_workers_that_are_shown(tabs: Tabs) -> None:
+    page = tabs.open("/slowpi/")
+    expect(signal(page, "status:done")).to_have_text("100")
+    expect(page.locator("#progress")).to_have_js_property("value", 100)
+    rows = page.locator("#workers tr").all()
+    assert sum(int(row.locator("td").nth(1).inner_text()) for row in rows) == 100
+    assert rows[0].locator("td").first.inner_text() == "worker-1"
+    expect(page.locator("#chunks rect")).to_have_count(100)
+    expect(page.locator("#chunks rect[fill='#e9edf2']")).to_have_count(0)
+    assert number(signal(page, "status:seconds").inner_text()) < 9
+    page.locator("#run").click()
+    expect(page.locator("#run")).to_be_disabled()
+    expect(signal(page, "status:done")).not_to_have_text("100")
+
+
+def test_what_is_not_there_is_told_with_what_is(tabs: Tabs) -> None:
+    tabs.expect_error("404")
+    page = tabs.open("/nothing/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not found")
+    expect(page.locator(".description")).to_contain_text("/nothing/")
+    page.locator(".cards a[href='/simplepi/']").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("π, the simple way")

@@ -1,0 +1,1 @@
+"""Analyses that the end-to-end tests drive."""

@@ -1,0 +1,121 @@
+"""One handler for each thing that the tests want to see from outside."""
+
+import os
+import threading
+import time
+
+import numpy as np
+
+import databench
+
+probe = databench.Analysis("probe", __name__)
+probe.description = __doc__
+
+released = threading.Event()
+
+
+@databench.task
+def double(number: int) -> int:
+    """Do a little work."""
+    return 2 * number
+
+
+@databench.task
+def napping(seconds: float) -> tuple[str, int]:
+    """Sleep, and tell where."""
+    time.sleep(seconds)
+    return databench.worker_name(), os.getpid()
+
+
+@databench.task
+def dividing(number: int) -> float:
+    """Raise for 0."""
+    return 1 / number
+
+
+@probe.signals.on("connect")
+def greet() -> None:
+    probe.signals.emit("hello", {"pid": os.getpid()})
+
+
+@probe.signals.on("echo")
+def echo(payload: object) -> None:
+    probe.signals.emit("echo", payload)
+
+
+@probe.signals.on("echo async")
+async def echo_async(payload: object) -> None:
+    probe.signals.emit("echo", payload)
+
+
+@probe.signals.on("count")
+def count(number: int) -> None:
+    for index in range(number):
+        probe.signals.emit("number", index)
+
+
+@probe.signals.on("count slowly")
+def count_slowly(number: int) -> None:
+    for index in range(number):
+        probe.signals.emit("number", index)
+        databench.sleep(0.01)
+
+
+@probe.signals.on("block")
+def block() -> None:
+    released.wait(30)
+    probe.signals.emit("unblocked")
+
+
+@probe.signals.on("compute")
+def compute() -> None:
+    while not released.is_set():
+        sum(range(10_000))
+    probe.signals.emit("computed")
+
+
+@probe.signals.on("release")
+def release() -> None:
+    released.set()
+
+
+@probe.signals.on("raise")
+def fail() -> None:
+    raise ValueError("on purpose")
+
+
+@probe.signals.on("send a lock")
+def send_lock() -> None:
+    probe.signals.emit("never", {"rows": [1, {"lock": threading.Lock()}]})
+
+
+@probe.signals.on("array")
+def array() -> None:
+    probe.signals.emit("array", np.arange(6.0).reshape(2, 3))
+
+
+@probe.signals.on("map")
+def spread(numbers: list[int]) -> None:
+    probe.signals.emit("mapped", sorted(databench.map(double, numbers)))
+
+
+@probe.signals.on("map async")
+async def spread_async(numbers: list[int]) -> None:
+    results = [result async for result in databench.map(double, numbers, ordered=True)]
+    probe.signals.emit("mapped", results)
+
+
+@probe.signals.on("nap")
+def nap(seconds: list[float]) -> None:
+    for worker, pid in databench.map(napping, seconds, chunk=1):
+        probe.signals.emit("napped", {"worker": worker, "pid": pid})
+    probe.signals.emit("rested")
+
+
+@probe.signals.on("divide")
+def divide(numbers: list[int]) -> None:
+    try:
+        list(databench.map(dividing, numbers, chunk=1))
+    except databench.TaskError as error:
+        failure = {"type": error.type_name, "item": error.item, "traceback": error.remote_traceback}
+        probe.signals.emit("failure", failure)

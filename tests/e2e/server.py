@@ -1,0 +1,104 @@
+"""`databench` as a process of its own, for the end-to-end tests. Knows only what a user sees, and pids."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+PROBES = Path(__file__).parent / "probes"
+START = 60.0
+"""Seconds that a start may take on a busy machine."""
+
+
+class Server:
+    """A running `databench`: its URL, what it printed, and its processes."""
+
+    def __init__(self, analyses: Path = PROBES, *options: str) -> None:
+        command = [sys.executable, "-m", "databench", "serve", str(analyses), "--port", "0", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._lines: list[str] = []
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = self.expect(r"^  (http://\S+)$").group(1)
+        self.everybody = [psutil.Process(self.process.pid), *self._children()]
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                with self._news:
+                    self._lines.append(line.rstrip("\n"))
+                    self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def _children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    @property
+    def output(self) -> str:
+        """Everything printed so far."""
+        return "\n".join(self._lines)
+
+    def expect(self, pattern: str, times: int = 1) -> re.Match[str]:
+        """Wait for the n-th line that matches."""
+
+        def found() -> re.Match[str] | None:
+            matches = [match for line in self._lines if (match := re.search(pattern, line))]
+            return matches[times - 1] if len(matches) >= times else None
+
+        with self._news:
+            self._news.wait_for(lambda: found() or self.process.poll() is not None, START)
+            match = found()
+        assert match is not None, f"{pattern!r} was not printed {times} times:\n{self.output}"
+        return match
+
+    def service(self, name: str) -> psutil.Process:
+        """Return the process of a service, such as `runner` or `worker-1`."""
+        for child in psutil.Process(self.process.pid).children():
+            if child.environ().get("DATABENCH_NAME") == name:
+                return child
+        raise LookupError(f"no process runs {name}")
+
+    def gateway_address(self) -> str:
+        """Return where the gateway listens now, as a WebSocket URL: with `--port 0` each start has another port."""
+        connections = self.service("gateway").net_connections("tcp")
+        port = next(each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN)
+        return f"ws://127.0.0.1:{port}"
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal and return its exit code."""
+        self.everybody += [child for child in self._children() if child not in self.everybody]
+        self.process.send_signal(number)
+        code = self.process.wait(START)
+        self._reader.join(START)
+        return code
+
+    def left_over(self) -> list[psutil.Process]:
+        """Return those of its processes that outlive it, after giving them a moment to end."""
+        return psutil.wait_procs(self.everybody, timeout=5)[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        for process in self.left_over():
+            process.kill()
+
+
+def eventually(condition: Callable[[], bool], within: float = START) -> None:
+    """Wait for something outside of this process to become true."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)

@@ -1,0 +1,116 @@
+"""Signals between pages and handlers, through all four real services."""
+
+import asyncio
+import math
+
+from databench.testing import Page
+from tests.e2e.server import Server
+
+
+async def test_a_page_gets_what_the_connect_handler_emits(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        hello = await page.receive("hello")
+    assert hello.payload["pid"] == server.service("runner").pid
+
+
+async def test_what_a_page_emits_reaches_plain_and_async_handlers(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        for signal in ("echo", "echo async"):
+            await page.emit(signal, {"a": [1, None, "π", 2.5, math.inf]})
+            assert (await page.receive("echo")).payload == {"a": [1, None, "π", 2.5, math.inf]}
+
+
+async def test_arrays_arrive_as_arrays(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        await page.emit("array")
+        array = (await page.receive("array")).payload
+    assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+async def test_20_000_signals_arrive_once_and_in_order(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        await page.emit("count", 20_000)
+        numbers = [(await page.receive("number")).payload for _ in range(20_000)]
+    assert numbers == list(range(20_000))
+    assert page.missed == 0
+
+
+async def test_two_pages_have_two_sessions_and_signals_never_cross(server: Server) -> None:
+    async with Page(server.url, "probe") as one, Page(server.url, "probe") as other:
+        assert one.token != other.token
+        await asyncio.gather(one.emit("count", 300), other.emit("count", 200))
+        await asyncio.gather(*(one.receive("number") for _ in range(1)), other.receive("number"))
+        await one.emit("echo", "one")
+        await other.emit("echo", "other")
+        assert (await one.receive("echo")).payload == "one"
+        assert (await other.receive("echo")).payload == "other"
+        assert [signal.payload for signal in one.log if signal.name == "number"] == list(range(300))
+        assert [signal.payload for signal in other.log if signal.name == "number"] == list(range(200))
+
+
+async def test_handlers_that_block_or_compute_do_not_hold_up_another_session() -> None:
+    with Server() as server:
+        async with (
+            Page(server.url, "probe") as blocked,
+            Page(server.url, "probe") as computing,
+            Page(server.url, "probe") as page,
+        ):
+            await blocked.emit("block")
+            await computing.emit("compute")
+            for number in range(50):
+                await page.emit("echo", number)
+                assert (await page.receive("echo")).payload == number
+            assert "unblocked" not in [signal.name for signal in blocked.log]
+            await page.emit("release")
+            await blocked.receive("unblocked")
+            await computing.receive("computed")
+
+
+async def test_a_signal_that_nobody_handles_is_answered_with_a_warning(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        await page.emit("nonsense", 1)
+        warning = (await page.receive("warn")).payload
+    assert warning["signal"] == "nonsense"
+    assert "echo" in warning["message"]
+
+
+async def test_a_handler_that_raises_is_told_and_its_session_lives_on(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        await page.emit("raise")
+        error = (await page.receive("error")).payload
+        assert (error["signal"], error["type"], error["message"]) == ("raise", "ValueError", "on purpose")
+        assert "probe.py" in error["traceback"]
+        await page.emit("echo", 1)
+        assert (await page.receive("echo")).payload == 1
+
+
+async def test_what_cannot_be_sent_is_a_type_error_at_the_emit_line(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        await page.emit("send a lock")
+        error = (await page.receive("error")).payload
+    assert error["type"] == "PayloadError"
+    assert error["message"].startswith("payload['rows'][1]['lock'] is a _thread.lock")
+    assert 'probe.signals.emit("never"' in error["traceback"]
+
+
+async def test_a_dropped_page_comes_back_to_its_session_and_misses_nothing(server: Server) -> None:
+    page = Page(server.url, "probe")
+    await page.attach()
+    await page.emit("count slowly", 200)
+    for _ in range(20):
+        await page.receive("number")
+    page.drop()
+    await page.attach()
+    assert page.resumed
+    while (await page.receive("number")).payload != 199:
+        pass
+    await page.socket.close()
+    numbers = [signal.payload for signal in page.log if signal.name == "number"]
+    assert numbers == list(range(200))
+
+
+async def test_a_token_that_nobody_gave_out_begins_a_new_session(server: Server) -> None:
+    async with Page(server.url, "probe", token="forged", seen=7) as page:
+        assert not page.resumed
+        assert page.token != "forged"
+        await page.receive("hello")

@@ -1,0 +1,53 @@
+"""Tasks on the workers, from a handler and back, through all four real services."""
+
+import signal
+
+import psutil
+
+from databench.testing import Page
+from tests.e2e.server import PROBES, Server
+
+
+async def test_map_spreads_over_the_workers_from_plain_and_async_handlers(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        for emitted in ("map", "map async"):
+            await page.emit(emitted, list(range(500)))
+            assert (await page.receive("mapped")).payload == [2 * number for number in range(500)]
+
+
+async def test_an_exception_in_a_task_arrives_with_its_item_and_its_remote_traceback(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        await page.emit("divide", [3, 0, 1])
+        failure = (await page.receive("failure")).payload
+    assert (failure["type"], failure["item"]) == ("ZeroDivisionError", 1)
+    assert "return 1 / number" in failure["traceback"]
+
+
+async def test_a_killed_slot_costs_no_result(own_server: Server) -> None:
+    async with Page(own_server.url, "probe") as page:
+        await page.emit("nap", [0.3] * 8)
+        first = (await page.receive("napped")).payload
+        psutil.Process(first["pid"]).send_signal(signal.SIGKILL)
+        for _ in range(7):
+            await page.receive("napped")
+        await page.receive("rested")
+
+
+async def test_the_chunks_of_a_killed_worker_run_on_another() -> None:
+    with Server(PROBES, "--workers", "2", "--slots", "2") as server:
+        async with Page(server.url, "probe") as page:
+            await page.emit("nap", [0.3] * 20)
+            names = {(await page.receive("napped")).payload["worker"] for _ in range(8)}
+            assert names == {"worker-1", "worker-2"}
+            server.service("worker-1").kill()
+            for _ in range(12):
+                await page.receive("napped")
+            await page.receive("rested")
+
+
+async def test_a_job_waits_for_a_worker_to_come() -> None:
+    with Server(PROBES, "--slots", "1") as server:
+        async with Page(server.url, "probe") as page:
+            server.service("worker-1").kill()
+            await page.emit("map", [1, 2, 3])
+            assert (await page.receive("mapped")).payload == [2, 4, 6]

@@ -106,7 +106,8 @@ async def living(analysis: databench.Analysis) -> AsyncIterator[Live]:
     yield live
     if not live.session.ended.is_set():
         live.end()
-    await live.handling.finished()
+    async with asyncio.timeout(10):  # pytest's own time limit does not reach past a test that it ended.
+        await live.handling.finished()
     await asyncio.to_thread(_join_threads, f"{analysis.name}:")
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}

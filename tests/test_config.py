@@ -75,7 +75,21 @@ def test_a_variable_that_is_overruled_may_be_wrong() -> None:
     "settings",
     [
         Settings(),
-        Settings(Path("/a b/analyses"), "ipc:///tmp/bus", "n", "::1", 0, "/root", 3, True, "debug", 0.5, 1, 2),
+        Settings(
+            analyses=Path("/a b/analyses"),
+            bus="ipc:///tmp/bus",
+            name="n",
+            host="::1",
+            port=0,
+            root_path="/root",
+            origins="https://a.example, https://b.example:8443",
+            slots=3,
+            development=True,
+            log="debug",
+            grace=0.5,
+            max_frame=1,
+            max_payload=2,
+        ),
     ],
 )
 def test_a_child_process_reads_the_same_settings(settings: Settings) -> None:

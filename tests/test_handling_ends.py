@@ -12,6 +12,11 @@ from databench.wire.log import KEPT, WINDOW
 from tests.author import Live, declared, living
 
 
+@databench.task
+def half(number: int) -> float:
+    return number / 2
+
+
 @pytest.fixture
 def pi() -> Iterator[databench.Analysis]:
     with declared("handled") as analysis:
@@ -91,7 +96,7 @@ async def test_what_cannot_be_sent_is_an_error_at_the_line_that_emits_it(pi: dat
     [error] = await live.get("error")
     assert isinstance(error, dict)
     assert error["type"] == "PayloadError"
-    assert error["message"].startswith("payload['a'][0] is a complex")
+    assert error["message"].startswith("payload['a'][0] is of type complex")
     assert 'pi.signals.emit("status", {"a": [1j]})' in error["traceback"]
     live.end()
 
@@ -187,17 +192,41 @@ async def test_after_the_end_disconnect_is_handled(pi: databench.Analysis, live:
     await handled.wait()
 
 
-async def test_an_error_is_not_told_to_a_page_without_room(
-    pi: databench.Analysis, live: Live, caplog: pytest.LogCaptureFixture
+async def test_a_flood_that_finds_no_room_is_told_to_the_page_that_is_behind(
+    pi: databench.Analysis, live: Live
 ) -> None:
     @pi.signals.on("run")
     async def run() -> None:
-        for number in range(KEPT):
+        for number in range(KEPT + 1):
             pi.signals.emit("n", number)
-        raise ValueError("nobody can hear this")
 
     live.send("run")
     await live.get("n", WINDOW)
-    await live.handling.finished()
-    assert "nobody can hear this" in caplog.text
-    assert not live.session.has_room()
+    while not live.pages.named("error"):
+        live.pages.acknowledge(live.session)
+        await asyncio.sleep(0)
+    [error] = live.pages.named("error")
+    assert "too far behind" in str(error)
+
+
+async def test_what_a_thread_raises_is_told_and_it_may_use_workers_after_its_handler(
+    pi: databench.Analysis, live: Live
+) -> None:
+    returned = threading.Event()
+
+    def compute() -> None:
+        returned.wait(10)
+        pi.signals.emit("halves", sorted(databench.map(half, [2, 4])))
+        raise ValueError("in a thread")
+
+    @pi.signals.on("run")
+    def run() -> None:
+        databench.thread(compute)
+        pi.signals.emit("returns")
+
+    live.send("run")
+    await live.get("returns")
+    returned.set()
+    assert await live.get("halves") == [[1.0, 2.0]]
+    [error] = await live.get("error")
+    assert "in a thread" in str(error)

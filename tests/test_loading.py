@@ -1,6 +1,7 @@
 """Folders of analyses: both layouts, what fails in one module, and that the rest of Python is left alone."""
 
 import queue
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -177,6 +178,15 @@ def test_a_module_called_like_one_of_python_does_not_replace_it(folder: Folder) 
     loaded = load(folder(files))
     assert (names(loaded), faults(loaded)) == (["l-other", "l-queue", "l-random"], [])
     assert sys.modules["queue"] is queue
+
+
+def test_a_module_of_python_that_nobody_has_imported_yet_is_not_replaced_either(folder: Folder) -> None:
+    root = folder({"colorsys.py": declares("l-colours"), "other.py": "import colorsys\ncolorsys.rgb_to_hsv\n"})
+    code = (
+        "import sys, pathlib; from databench.loading import load; print(load(pathlib.Path(sys.argv[1])).catalog.faults)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(root)], check=True, capture_output=True, text=True)
+    assert run.stdout == "()\n"
 
 
 def test_a_module_can_import_its_neighbours_both_ways(folder: Folder) -> None:

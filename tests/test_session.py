@@ -84,7 +84,7 @@ async def test_a_name_that_is_none_is_refused(session: Session, name: str) -> No
 
 
 async def test_what_cannot_be_sent_is_refused_where_it_is_emitted(session: Session) -> None:
-    with pytest.raises(PayloadError, match=r"payload\['a'\] is a object"):
+    with pytest.raises(PayloadError, match=r"payload\['a'\] is of type object"):
         session.emit("a", {"a": object()})
 
 
@@ -186,7 +186,6 @@ async def test_awaiting_emit_goes_on_when_nobody_watches_any_more(session: Sessi
 async def test_a_flood_that_is_not_awaited_is_an_error(session: Session) -> None:
     with pytest.raises(AnalysisError, match=r"too far behind for emit\('n'\): write `await"):
         fill(session, KEPT + 1)
-    assert not session.has_room()
 
 
 async def test_a_computation_that_nobody_watches_never_waits(session: Session) -> None:

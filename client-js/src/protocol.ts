@@ -75,6 +75,7 @@ export const REACTIONS: ReadonlyMap<number, Reaction> = new Map([
   [4001, { next: "give up", text: "This page is out of date: reload it." }],
   [4003, { next: "retry at once", text: "Connection lost." }],
   [4004, { next: "give up", text: "No such analysis here." }],
+  [4005, { next: "give up", text: "This server does not accept pages from other sites." }],
   [4008, { next: "retry", text: "This page was too slow to read what it was sent." }],
 ]);
 

@@ -143,7 +143,7 @@ describe("after a drop", () => {
 });
 
 describe("close codes", () => {
-  test.each([1003, 1009, 4000, 4001, 4004])("after %d the page gives up", (code) => {
+  test.each([1003, 1009, 4000, 4001, 4004, 4005])("after %d the page gives up", (code) => {
     browser.socket.attach().cut(code);
     expect(connection.status).toMatchObject({ state: "closed", code });
     browser.reachable();

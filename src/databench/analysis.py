@@ -6,8 +6,10 @@ from databench.errors import AnalysisError
 from databench.signals import Signals
 from databench.wire.messages import NAME_LIMIT
 
-RESERVED = frozenset({"static", "ws", "healthz", "readyz"})
-"""Names that are URLs of the gateway itself."""
+RESERVED = frozenset(
+    {"static", "ws", "healthz", "readyz", "analysis", "base", "cards", "error", "index", "not_found", "waiting"}
+)
+"""Names that are URLs or templates of the gateway itself."""
 
 _registry: dict[str, "Analysis"] = {}
 

@@ -197,8 +197,8 @@ def _existing(folder: Path) -> Path:
     if folder.is_dir():
         return folder.resolve()
     raise ConfigError(
-        f"there is no folder {folder.resolve()}. Start in a folder that has {folder.name!r} in it, give the path of "
-        "your analyses as in `databench PATH`, or look at the examples with `databench --gallery`"
+        f"there is no folder {folder.resolve()}. Start where there is one, give the path of your analyses as in "
+        "`databench PATH`, or look at the examples with `databench --gallery`"
     )
 
 

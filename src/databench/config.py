@@ -31,6 +31,8 @@ class Settings:
     """Port on which the gateway listens; 0 picks a free one."""
     root_path: str = ""
     """Path below which a proxy offers the gateway."""
+    origins: str = ""
+    """Other sites whose pages may connect, as `https://HOST[:PORT]` separated by commas; `*` for all."""
     slots: int = 0
     """Slots of a worker; the cores of this machine when 0."""
     development: bool = False

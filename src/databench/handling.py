@@ -46,8 +46,16 @@ class Handling:
     scope: Callable[[Callable[[], None]], JobScope]
     """Makes the scope of jobs for one call, given what raises Cancelled when that call is to stop."""
     development: bool = False
-    _waiting: dict[Handler, deque[object]] = field(default_factory=dict)
+    _waiting: dict[Handler, deque[bytes]] = field(default_factory=dict)
     _runs: set[_Run] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def report(where: str, error: BaseException) -> None:
+            loop.call_soon_threadsafe(self._report, where, error)
+
+        self.session.report = report
 
     def arrive(self, signal: str, payload: bytes) -> None:
         """Handle a signal; what cannot be handled is answered with a `warn` signal."""
@@ -56,13 +64,12 @@ class Handling:
             known = ", ".join(sorted(self.analysis.signals.names())) or "none"
             self._warn(signal, f"nobody handles the signal {signal!r}; {self.analysis.name!r} handles: {known}")
             return
-        try:
-            value = codec.unpack(payload)
-        except RemoteProtocolError as error:
-            self._warn(signal, str(error))
-            return
         for handler in handlers:
-            self._queue(handler, value)
+            self._queue(handler, payload)
+
+    def refuse(self, signal: str, reason: str) -> None:
+        """Answer a signal that is not handled with a `warn` signal."""
+        self._warn(signal, reason)
 
     def end(self) -> None:
         """Cancel everything that runs or waits, then run the `disconnect` handlers."""
@@ -78,19 +85,19 @@ class Handling:
         tasks = [run.task for run in self._runs if run.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _queue(self, handler: Handler, value: object) -> None:
+    def _queue(self, handler: Handler, payload: bytes) -> None:
         if handler not in self._waiting:
             if not handler.is_async and sum(not other.is_async for other in self._waiting) >= THREADS:
                 self._warn(handler.signal, f"busy: {THREADS} handlers of this session are running")
                 return
             self._waiting[handler] = deque()
-            self._begin(handler, value)
+            self._begin(handler, payload)
         elif len(self._waiting[handler]) < WAITING:
-            self._waiting[handler].append(value)
+            self._waiting[handler].append(payload)
         else:
             self._warn(handler.signal, f"busy: {WAITING} signals {handler.signal!r} are waiting to be handled")
 
-    def _begin(self, handler: Handler, value: object) -> None:
+    def _begin(self, handler: Handler, payload: bytes) -> None:
         run = _Run(handler, self.scope(self._check(handler)))
         self._runs.add(run)
         context = contextvars.copy_context()
@@ -98,11 +105,11 @@ class Handling:
         context.run(current_scope.set, run.scope)
         loop = asyncio.get_running_loop()
         if handler.is_async:
-            run.task = loop.create_task(self._run_async(run, value), context=context)
+            run.task = loop.create_task(self._run_async(run, payload), context=context)
         else:
             name = f"{self.analysis.name}:{handler.signal}"
             thread = threading.Thread(
-                target=context.run, args=(self._run_in_thread, run, value, loop), name=name, daemon=True
+                target=context.run, args=(self._run_in_thread, run, payload, loop), name=name, daemon=True
             )
             thread.start()
 
@@ -110,10 +117,10 @@ class Handling:
         # `disconnect` handlers run after the end and are not cancelled by it.
         return (lambda: None) if handler.signal == "disconnect" else self.session.check
 
-    def _run_in_thread(self, run: _Run, value: object, loop: asyncio.AbstractEventLoop) -> None:
+    def _run_in_thread(self, run: _Run, payload: bytes, loop: asyncio.AbstractEventLoop) -> None:
         error: BaseException | None = None
         try:
-            run.handler.call(self.session, value)
+            run.handler.call(self.session, _value(payload))
         except BaseException as raised:
             error = raised
         try:
@@ -121,10 +128,10 @@ class Handling:
         except RuntimeError:
             log.debug("%r ended after the service had stopped", run.handler.signal)
 
-    async def _run_async(self, run: _Run, value: object) -> None:
+    async def _run_async(self, run: _Run, payload: bytes) -> None:
         error: BaseException | None = None
         try:
-            await run.handler.call(self.session, value)
+            await run.handler.call(self.session, _value(payload))
         except asyncio.CancelledError:
             raise
         except BaseException as raised:
@@ -136,8 +143,10 @@ class Handling:
         self._runs.discard(run)
         run.scope.cancel_all()
         try:
-            if error is not None and not isinstance(error, (Cancelled, SystemExit)):
-                self._report(run.handler, error)
+            if isinstance(error, _UndecodableError):
+                self._warn(run.handler.signal, str(error))
+            elif error is not None and not isinstance(error, (Cancelled, SystemExit)):
+                self._report(run.handler.signal, error)
         finally:
             waiting = self._waiting.get(run.handler)
             if waiting:
@@ -145,13 +154,13 @@ class Handling:
             else:
                 self._waiting.pop(run.handler, None)
 
-    def _report(self, handler: Handler, error: BaseException) -> None:
+    def _report(self, signal: str, error: BaseException) -> None:
         text = _sendable("".join(traceback.format_exception(error)))
-        log.error("%s: the handler of %r raised\n%s", self.analysis.name, handler.signal, text)
-        self._tell(
+        log.error("%s: the handler of %r raised\n%s", self.analysis.name, signal, text)
+        self.session.tell(
             "error",
             {
-                "signal": handler.signal,
+                "signal": signal,
                 "type": type(error).__qualname__,
                 "message": _sendable(str(error)),
                 "traceback": text if self.development else None,
@@ -160,11 +169,19 @@ class Handling:
 
     def _warn(self, signal: str, message: str) -> None:
         log.warning("%s: %s", self.analysis.name, message)
-        self._tell("warn", {"signal": signal, "message": message})
+        self.session.tell("warn", {"signal": signal, "message": message})
 
-    def _tell(self, signal: str, payload: dict[str, object]) -> None:
-        if not self.session.ended.is_set() and self.session.has_room():
-            self.session.emit(signal, payload)
+
+class _UndecodableError(Exception):
+    """The payload of a signal is malformed: the page's fault, not the handler's."""
+
+
+def _value(payload: bytes) -> object:
+    # Here, in the handler's own thread, a large payload holds up nobody else.
+    try:
+        return codec.unpack(payload)
+    except RemoteProtocolError as error:
+        raise _UndecodableError(str(error)) from None
 
 
 def _sendable(text: str) -> str:

@@ -36,7 +36,7 @@ def load(folder: Path) -> Loaded:
     if not folder.is_dir():
         raise ConfigError(
             f"there is no folder {folder}. Give the path of a folder with analyses, as in `databench PATH`; "
-            "`databench gallery` shows the examples that come with Databench"
+            "`databench --gallery` shows the examples that come with Databench"
         )
     if not folder.name.isidentifier():
         raise ConfigError(f"{folder.name!r} cannot be imported: the folder's name must be a Python name")

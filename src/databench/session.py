@@ -6,17 +6,25 @@ Owns the log of what was emitted, the viewers' places in it and the waiting for 
 
 import asyncio
 import contextvars
+import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import suppress
 from typing import Any
 
 from databench.errors import AnalysisError, Cancelled, RemoteProtocolError
+from databench.jobs import JobScope, current_scope
 from databench.signals import current_session
 from databench.wire import codec
-from databench.wire.log import SessionLog
+from databench.wire.log import RESERVED, SessionLog
 from databench.wire.messages import NAME_LIMIT, Ack, Attached, Ended, Signal
+
+log = logging.getLogger(__name__)
+
+BURST = 0.000_3
+"""Seconds between two flushes below which a thread emits in a burst; a round trip takes longer."""
+GATHER = 0.001
+"""Seconds for which the signals of a burst are gathered."""
 
 Deliver = Callable[[str, bytes], None]
 """Sends a frame to a viewer, without waiting."""
@@ -32,6 +40,10 @@ class Session:
         self.analysis = analysis
         self.token = token
         self.ended = threading.Event()
+        self.ending: list[Callable[[], None]] = []
+        """What wakes those who wait for something other than room, called when the session ends."""
+        self.report: Callable[[str, BaseException], None] = _log_only
+        """Takes what a thread of the author raised, from any thread."""
         self._deliver = deliver
         self._max_payload = max_payload
         self._loop = asyncio.get_running_loop()
@@ -43,6 +55,7 @@ class Session:
         self._room = threading.Condition(self._lock)
         self._room_async = asyncio.Event()
         self._flushing = False
+        self._flushed = 0.0
 
     def __repr__(self) -> str:
         return f"<Session of {self.analysis!r}>"
@@ -72,19 +85,20 @@ class Session:
 
     def _emit_from_thread(self, signal: str, data: bytes) -> None:
         with self._room:
-            self._room.wait_for(lambda: self.ended.is_set() or self._log.room(len(data)))
-            self.check()
+            if self.ended.is_set() or not self._log.room(len(data)):
+                self._room.wait_for(lambda: self.ended.is_set() or self._log.room(len(data)))
+                self.check()
             self._log.append(signal, data)
             if self._flushing:
                 return
             self._flushing = True
-        self._loop.call_soon_threadsafe(self._flush)
+        self._loop.call_soon_threadsafe(self._flush_soon)
 
     def _emit_from_loop(self, signal: str, data: bytes) -> None:
         with self._lock:
             if self.ended.is_set():
                 return
-            if self._log.overrun(len(data)):
+            if self._log.overrun(len(data), RESERVED):
                 raise AnalysisError(
                     f"the page is too far behind for emit({signal!r}): write `await ….emit(…)` in async handlers that "
                     "emit faster than a page can follow"
@@ -96,10 +110,12 @@ class Session:
         # At the end of this turn: what it emits travels together.
         self._loop.call_soon(self._flush)
 
-    def has_room(self) -> bool:
-        """Return whether a signal can be added now without anybody losing one."""
+    def tell(self, signal: str, payload: object) -> None:
+        """Send a signal of the session itself, for which there is always room; call it on the loop's thread."""
         with self._lock:
-            return not self._log.overrun()
+            if not self.ended.is_set():
+                self._log.append(signal, codec.pack(payload))
+        self._flush()
 
     async def room(self) -> None:
         """Return when the slowest viewer has room for one more signal, or nobody watches."""
@@ -163,6 +179,8 @@ class Session:
         for viewer in viewers if reason else ():
             self._deliver(viewer, codec.encode(Ended(reason)))
         self._wake()
+        for wake in list(self.ending):
+            wake()
 
     def _send_ack(self) -> None:
         self._acknowledging = False
@@ -174,7 +192,15 @@ class Session:
             self._room.notify_all()
         self._room_async.set()
 
+    def _flush_soon(self) -> None:
+        # Waking the loop for every signal of a plain loop costs more than the signals: in a burst they gather.
+        if self._loop.time() - self._flushed < BURST:
+            self._loop.call_later(GATHER, self._flush)
+        else:
+            self._flush()
+
     def _flush(self) -> None:
+        self._flushed = self._loop.time()
         with self._lock:
             self._flushing = False
             viewers = self._log.viewers
@@ -220,12 +246,33 @@ def thread(function: Callable[..., object], *arguments: object) -> threading.Thr
     The thread is a daemon: it does not keep the runner from stopping. Returns the started thread.
     """
     context = contextvars.copy_context()
-    started = threading.Thread(target=context.run, args=(_quiet, function, *arguments), daemon=True)
+    session = current_session.get(None)
+    if isinstance(session, Session):
+        arguments = (session, function, *arguments)
+        function = _run_in_session
+    started = threading.Thread(target=context.run, args=(function, *arguments), daemon=True)
     started.start()
     return started
 
 
-def _quiet(function: Callable[..., object], *arguments: object) -> None:
-    # The session's end is no error of the thread.
-    with suppress(Cancelled):
+def _run_in_session(session: Session, function: Callable[..., object], *arguments: object) -> None:
+    scope = current_scope.get(None)
+    if scope is not None:
+        # The handler's scope ends with the handler; what this thread spreads over workers, with the session.
+        scope = JobScope(scope.engine, session.check)
+        current_scope.set(scope)
+        session.ending.append(scope.cancel_all)
+    try:
         function(*arguments)
+    except Cancelled:
+        log.debug("a thread of %r ended with its session", session.analysis)
+    except Exception as error:
+        session.report(getattr(function, "__qualname__", "thread"), error)
+    finally:
+        if scope is not None:
+            session.ending.remove(scope.cancel_all)
+            scope.cancel_all()
+
+
+def _log_only(where: str, error: BaseException) -> None:
+    log.error("%s raised", where, exc_info=error)

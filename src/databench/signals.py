@@ -34,11 +34,16 @@ class Handler:
     function: Callable[..., Any]
     is_async: bool
     positional: tuple[Literal["payload", "session"], ...]
+    payload_has_default: bool
     session_keyword: str | None
 
     def call(self, session: Emitter, payload: object) -> Any:
         """Call the function with what its parameters ask for."""
-        positional = [session if each == "session" else payload for each in self.positional]
+        wanted = self.positional
+        if payload is None and self.payload_has_default:
+            # Without a payload the author's default counts.
+            wanted = wanted[: wanted.index("payload")]
+        positional = [session if each == "session" else payload for each in wanted]
         return self.function(*positional, **({self.session_keyword: session} if self.session_keyword else {}))
 
 
@@ -109,6 +114,7 @@ def handler(signal: str, function: Callable[..., Any]) -> Handler:
     positional: list[Literal["payload", "session"]] = []
     session_keyword = None
     payloads = 0
+    has_default = False
     in_order = True
     for parameter in inspect.signature(function).parameters.values():
         required = parameter.default is parameter.empty and parameter.kind not in variable
@@ -122,6 +128,8 @@ def handler(signal: str, function: Callable[..., Any]) -> Handler:
         elif parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD) and (required or not payloads):
             payloads += 1
             positional.append("payload")
+            has_default = parameter.default is not parameter.empty
+            in_order = not has_default
         else:
             in_order = False
     if payloads > 1:
@@ -129,7 +137,7 @@ def handler(signal: str, function: Callable[..., Any]) -> Handler:
             f"{name} cannot handle {signal!r}: a handler takes no argument or one, the payload, not {payloads}"
         )
     is_async = any(map(inspect.iscoroutinefunction, (function, type(function).__call__)))
-    return Handler(signal, function, is_async, tuple(positional), session_keyword)
+    return Handler(signal, function, is_async, tuple(positional), has_default, session_keyword)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class HalfBroker:
         self._outward: zmq.Socket[bytes] | None = None
         self._ended = False
         self.subscribed: list[bytes] = []
+        self.passed_on: list[bytes] = []
         self._thread = Thread(target=self._run)
         self._thread.start()
 
@@ -52,6 +53,7 @@ class HalfBroker:
             self.subscribed += frames
         elif self._outward is not None:
             self._outward.send_multipart(frames)
+            self.passed_on.append(frames[0])
 
     def _order(self, order: Callable[[], None]) -> None:
         done = Event()
@@ -77,6 +79,10 @@ class HalfBroker:
     def until_subscribed(self, topic: bytes) -> None:
         """Return when somebody has subscribed, and so has been welcomed."""
         while topic not in self.subscribed:
+            self._order(lambda: None)
+
+    def until_passed_on(self, topic: bytes) -> None:
+        while topic not in self.passed_on:
             self._order(lambda: None)
 
     def close_inward(self) -> None:
@@ -128,12 +134,18 @@ async def bus(address: str, recorder: Recorder) -> AsyncIterator[Bus]:
     await joining.close()
 
 
-async def test_a_broker_of_another_version_is_refused_naming_both(half: HalfBroker, bus: Bus) -> None:
+async def test_a_broker_of_another_version_is_refused_naming_both(
+    half: HalfBroker, address: str, recorder: Recorder
+) -> None:
     half.close_outward()
     half.bind_outward("databench.99")
+    bus = connector(address)("s", [b"t/"], recorder)
     with pytest.raises(BusError, match=r"speaks databench\.99, this service databench\.1"):
         await bus.joined()
+    await asyncio.to_thread(half.until_passed_on, b"i/s/")
     assert not bus.up
+    assert recorder.changes == []
+    await bus.close()
 
 
 async def test_a_broker_that_comes_back_with_another_version_is_named_in_the_log(

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 from databench.testing import Page
 from databench.wire import codec
@@ -71,3 +71,14 @@ async def test_a_payload_that_does_not_decode_is_answered_with_a_warning(server:
     async with Page(server.url, "probe") as page:
         await page.socket.send(codec.encode(Signal(1, "echo", b"\xc1")))
         assert "does not decode" in (await page.receive("warn")).payload["message"]
+
+
+@pytest.mark.parametrize(("origin", "code"), [("http://elsewhere.example", 4005), (None, 4000)])
+async def test_a_page_of_another_site_is_refused(server: Server, origin: str | None, code: int) -> None:
+    address = server.url.replace("http", "ws") + "/ws/probe"
+    own = Origin(origin or server.url)
+    async with connect(address, subprotocols=[Subprotocol("databench.1")], origin=own) as socket:
+        with suppress(ConnectionClosed):
+            await socket.send(codec.encode(Ack(1)))
+        await socket.wait_closed()
+        assert socket.close_code == code

@@ -89,7 +89,7 @@ async def test_what_cannot_be_sent_is_a_type_error_at_the_emit_line(server: Serv
         await page.emit("send a lock")
         error = (await page.receive("error")).payload
     assert error["type"] == "PayloadError"
-    assert error["message"].startswith("payload['rows'][1]['lock'] is a _thread.lock")
+    assert error["message"].startswith("payload['rows'][1]['lock'] is of type _thread.lock")
     assert 'probe.signals.emit("never"' in error["traceback"]
 
 
@@ -114,3 +114,26 @@ async def test_a_token_that_nobody_gave_out_begins_a_new_session(server: Server)
         assert not page.resumed
         assert page.token != "forged"
         await page.receive("hello")
+
+
+async def test_a_page_that_comes_back_is_not_held_up_by_its_own_dead_connection(server: Server) -> None:
+    ghost = Page(server.url, "probe")
+    await ghost.attach()
+    dead = ghost.socket
+    # Nobody reads the first connection any more, and nobody has noticed yet.
+    await ghost.attach()
+    assert ghost.resumed
+    await ghost.emit("count", 20_000)
+    while (await ghost.receive("number")).payload != 19_999:
+        pass
+    await dead.wait_closed()
+    assert dead.close_reason == "the page has attached again"
+    await ghost.socket.close()
+
+
+async def test_a_page_cannot_say_what_the_session_itself_says(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        await page.receive("hello")
+        await page.emit("connect")
+        assert "the session itself" in (await page.receive("warn")).payload["message"]
+        assert [signal.name for signal in page.log].count("hello") == 1

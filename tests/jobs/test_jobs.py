@@ -85,7 +85,7 @@ async def test_sys_exit_in_a_task_is_an_exception_of_the_task(scope: JobScope, c
 
 
 async def test_a_result_that_cannot_be_sent_is_named(scope: JobScope, chores: ModuleType) -> None:
-    with pytest.raises(TaskError, match=r"payload\['bad'\]\[0\] is a object") as caught:
+    with pytest.raises(TaskError, match=r"payload\['bad'\]\[0\] is of type object") as caught:
         await jobs.map(chores.unsendable, range(4), chunk=4)
     assert caught.value.item == 2
 

@@ -152,9 +152,7 @@ def noted(value: Any) -> Any:
 def _noted_array(array: Any) -> Any:
     if array.dtype.kind == "U":
         return array.tolist()
-    array = (
-        array.astype("<M8[ms]") if array.dtype.kind == "M" else array.astype(array.dtype.newbyteorder("<"))
-    )
+    array = array.astype("<M8[ms]") if array.dtype.kind == "M" else array.astype(array.dtype.newbyteorder("<"))
     flat = array.ravel()
     if array.dtype.kind == "M":
         values: Any = [None if text == "NaT" else text for text in map(str, flat)]

@@ -79,14 +79,6 @@ def test_a_sign_of_life_begins_a_new_term() -> None:
     assert roster.expire(SILENCE + 1) == []
 
 
-def test_after_the_bus_was_down_everybody_has_a_new_term() -> None:
-    roster = Roster(["runner"])
-    roster.handle(present("a"), 0)
-    roster.refresh(100)
-    assert roster.expire(100 + SILENCE) == []
-    assert roster.expire(100 + SILENCE + 1) == [member("a")]
-
-
 def test_nobody_owns_an_analysis_where_nobody_is() -> None:
     assert owner("pi", []) is None
 

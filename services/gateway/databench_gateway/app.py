@@ -4,6 +4,7 @@ import logging
 import secrets
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
@@ -112,17 +113,38 @@ def _add_errors(app: FastAPI, gateway: Gateway, pages: Pages) -> None:
 
 
 async def _connect(gateway: Gateway, socket: WebSocket, name: str) -> None:
+    if not _same_site(socket, gateway.origins):
+        log.warning("refused a page from %s", socket.headers.get("origin"))
+        await _refuse(socket, 4005, "pages of other sites may not connect; DATABENCH_ORIGINS lists those that may")
+        return
     runner = await gateway.owner(name)
     if runner is not None:
         await gateway.serve(Bridge(socket, secrets.token_hex(8), gateway.name, name), runner)
-        return
-    # Browsers learn a reason only from a connection that was accepted.
+    elif gateway.offered():
+        await _refuse(socket, 4004, f"there is no analysis {name[:40]!r} here")
+    else:
+        await _refuse(socket, 1013, f"there is no {' and no '.join(gateway.missing()) or 'runner'} now")
+
+
+def _same_site(socket: WebSocket, origins: frozenset[str]) -> bool:
+    """Return whether the page that connects is one of ours.
+
+    Browsers let any site open a WebSocket to any host, and only tell who it was: without this check a
+    foreign page could drive the analyses of whoever looks at it. Programs send no Origin.
+    """
+    origin = socket.headers.get("origin")
+    if origin is None or "*" in origins or origin in origins:
+        return True
+    # Some proxies leave out the port of the host that was asked for.
+    site = urlsplit(origin)
+    return socket.headers.get("host") in (site.netloc, site.hostname)
+
+
+async def _refuse(socket: WebSocket, code: int, reason: str) -> None:
+    """Close with a code; browsers learn it only from a connection that was accepted."""
     offered = socket.scope.get("subprotocols", [])
     await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    if gateway.offered():
-        await socket.close(4004, f"there is no analysis {name[:40]!r} here")
-    else:
-        await socket.close(1013, f"there is no {' and no '.join(gateway.missing()) or 'runner'} now")
+    await socket.close(code, reason)
 
 
 def _waiting(gateway: Gateway, pages: Pages, base: str) -> HTMLResponse:

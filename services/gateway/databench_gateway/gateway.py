@@ -36,6 +36,8 @@ class Gateway:
         self.name = f"{settings.service_name(self.kind)}-{secrets.token_hex(3)}"
         self.topics: Sequence[bytes] = (topics.of_gateway(self.name), topics.PRESENCE)
         self.url = ""
+        self.origins = frozenset(filter(None, settings.origins.replace(" ", "").split(",")))
+        """Other sites whose pages may connect."""
         self._development = settings.development
         self._bus: Bus | None = None
         self._roster = Roster(["runner"])

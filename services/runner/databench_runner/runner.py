@@ -152,6 +152,9 @@ class Runner:
         resumed = hosted is not None
         if hosted is None:
             hosted = self._begin(analysis, self._engine)
+        for ghost in hosted.session.viewers:
+            # A page has one connection: an older one is dead, even where nobody has noticed yet.
+            self._supersede(ghost)
         self._viewers[viewer] = Viewer(gateway, hosted)
         if hosted.expiry is not None:
             hosted.expiry.cancel()
@@ -163,6 +166,11 @@ class Runner:
             return
         if not resumed:
             hosted.handling.arrive("connect", NULL)
+
+    def _supersede(self, viewer: str) -> None:
+        place = self._viewers.pop(viewer)
+        place.hosted.session.detach(viewer)
+        self._refuse(place.gateway, viewer, 1000, "the page has attached again")
 
     def _find(self, analysis: str, token: str | None) -> Hosted | None:
         hosted = self._sessions.get(token or "")
@@ -192,11 +200,17 @@ class Runner:
                     case Ack(seq):
                         place.hosted.session.acknowledge(viewer, seq)
                     case Signal() if place.hosted.session.accept(message):
-                        place.hosted.handling.arrive(message.name, message.payload)
+                        self._handle(place.hosted, message)
                     case Attach():
                         raise RemoteProtocolError("attach came twice")
         except RemoteProtocolError as error:
             self._drop(gateway, viewer, error)
+
+    def _handle(self, hosted: Hosted, signal: Signal) -> None:
+        if signal.name in ("connect", "disconnect"):
+            hosted.handling.refuse(signal.name, f"{signal.name!r} is what the session itself says")
+        else:
+            hosted.handling.arrive(signal.name, signal.payload)
 
     def _close(self, viewer: str, *, clean: bool) -> None:
         place = self._viewers.pop(viewer, None)

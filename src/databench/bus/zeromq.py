@@ -56,7 +56,7 @@ class ZeroMQBus:
         self._where = addresses(bus)
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._heard = self._up = False
+        self._heard = self._up = self._refused = False
         self._probe_topic = f"i/{identity}/".encode()
         self._probe = 0
         self._probing: asyncio.TimerHandle | None = None
@@ -179,19 +179,23 @@ class ZeroMQBus:
     def _take_signal(self, frames: list[bytes]) -> None:
         topic = frames[0]
         if topic == self._probe_topic:
-            if frames[1:] == [b"%d" % self._probe]:
+            if frames[1:] == [b"%d" % self._probe] and not self._refused:
                 self._rise()
         elif not topic.startswith(WELCOME_PREFIX):
             self._listener.signalled(topic, frames[1:])
         elif topic == SUBPROTOCOL.encode():
+            self._refused = False
             self._fall()
             self._send_probe()
-        elif not self._joined.done():
+        else:
+            self._refused = True
+            self._fall()
             spoken = topic.decode(errors="replace")
             text = f"the broker speaks {spoken}, this service {SUBPROTOCOL}: run the same release on both"
             # Nobody waits for the error when a broker comes back with another version.
             log.error("%s", text)
-            self._joined.set_exception(BusError(text))
+            if not self._joined.done():
+                self._joined.set_exception(BusError(text))
 
     def _send_probe(self) -> None:
         """Ask the broker for an echo, until it comes: the bus is up when the newest probe has come all the way round.

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgpack
 
 from databench.errors import PayloadError, RemoteProtocolError
-from databench.wire.messages import NAME_LIMIT, Message, Vocabulary
+from databench.wire.messages import NAME_LIMIT, Message, Signal, Vocabulary
 from databench.wire.values import Extension, blame, check_structure, replacement, restored
 
 MAX_PAYLOAD = 64 * 2**20
@@ -85,6 +85,12 @@ def encode(*messages: Message) -> bytes:
     """Return one frame of these messages."""
     packer = _packers.messages
     return b"".join([packer.pack([message.tag, *_fields(message)]) for message in messages])
+
+
+def encode_signal(seq: int, name: str, payload: bytes) -> bytes:
+    """Return the frame of one Signal, without making the object: `emit` does this for each signal."""
+    data: bytes = _packers.messages.pack((Signal.tag, seq, name, payload))
+    return data
 
 
 def _fields(message: Message) -> list[Any]:

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 
 from databench.errors import RemoteProtocolError
 from databench.wire import codec
-from databench.wire.messages import Gap, Signal
+from databench.wire.messages import Gap
 
-WINDOW = 1_024
+WINDOW = 4_096
 """Signals that may be on their way to a viewer without an acknowledgement."""
 WINDOW_BYTES = 4 * 2**20
 """The same in bytes; a single larger signal may travel alone."""
-KEPT = 8 * WINDOW
+KEPT = 4 * WINDOW
 """Signals that the log keeps for viewers who come back."""
 KEPT_BYTES = 4 * WINDOW_BYTES
 """The same in bytes."""
 ENVELOPE = 1_000
 """More bytes than a signal has besides its payload."""
+RESERVED = 64
+"""Signals of those that are left to the session itself, so that it can say that an author's found no room."""
 FRAME_LIMIT = 64_000
 """Signals that are ready are joined to frames of at most this many bytes."""
 
@@ -42,6 +44,8 @@ class SessionLog:
         self._ends: dict[int, int] = {0: 0}
         """Bytes of all signals up to and with that number, so that a range is measured by one subtraction."""
         self._cursors: dict[str, _Cursor] = {}
+        self._acked = 0
+        """Up to where everybody who watches has acknowledged; meaningless without viewers."""
 
     @property
     def viewers(self) -> list[str]:
@@ -53,25 +57,39 @@ class SessionLog:
 
         Without viewers there always is.
         """
-        acked = self._acknowledged()
-        return self.last - acked < WINDOW and self._size(acked) < WINDOW_BYTES and not self.overrun(size)
+        if not self._cursors or self._acked == self.last:
+            return True
+        waiting = self._ends[self.last] - self._ends[self._acked]
+        return self.last - self._acked < WINDOW and waiting < WINDOW_BYTES and waiting + size + ENVELOPE <= KEPT_BYTES
 
-    def overrun(self, size: int = 0) -> bool:
-        """Return whether such a signal would push out one that a viewer has not acknowledged."""
-        acked = self._acknowledged()
-        if acked == self.last:
+    def overrun(self, size: int = 0, reserve: int = 0) -> bool:
+        """Return whether such a signal, and `reserve` more, would push out one that a viewer has not acknowledged."""
+        if not self._cursors or self._acked == self.last:
             return False
-        return self.last - acked >= KEPT or self._size(acked) + size + ENVELOPE > KEPT_BYTES
+        waiting = self._ends[self.last] - self._ends[self._acked]
+        return self.last - self._acked >= KEPT - reserve or waiting + size + ENVELOPE > KEPT_BYTES
 
     def append(self, name: str, payload: bytes) -> int:
         """Add a signal and return its number; the oldest beyond the bounds are dropped."""
-        self.last += 1
-        self._frames[self.last] = frame = codec.encode(Signal(self.last, name, payload))
-        self._ends[self.last] = self._ends[self.last - 1] + len(frame)
-        while self.last - self.first >= KEPT or (self._size(self.first - 1) > KEPT_BYTES and self.first < self.last):
+        self.last = seq = self.last + 1
+        self._frames[seq] = frame = codec.encode_signal(seq, name, payload)
+        self._ends[seq] = end = self._ends[seq - 1] + len(frame)
+        if seq - self.first >= KEPT or end - self._ends[self.first - 1] > KEPT_BYTES:
+            self._drop_oldest()
+        return seq
+
+    def _drop_oldest(self) -> None:
+        end = self._ends[self.last]
+        while self.first < self.last and (
+            self.last - self.first >= KEPT or end - self._ends[self.first - 1] > KEPT_BYTES
+        ):
             del self._frames[self.first], self._ends[self.first - 1]
             self.first += 1
-        return self.last
+        if self._cursors and self._acked < self.first - 1:
+            for cursor in self._cursors.values():
+                cursor.sent = max(cursor.sent, self.first - 1)
+                cursor.acked = max(cursor.acked, self.first - 1)
+            self._measure()
 
     def attach(self, viewer: str, seen: int) -> bytes:
         """Add a viewer that handled signals up to `seen`; return the frame that tells it of a gap, or nothing.
@@ -82,11 +100,13 @@ class SessionLog:
             raise RemoteProtocolError(f"signal {seen} was never sent, the last one is {self.last}")
         start = max(seen, self.first - 1)
         self._cursors[viewer] = _Cursor(start, start)
+        self._measure()
         return codec.encode(Gap(start, start - seen)) if start > seen else b""
 
     def detach(self, viewer: str) -> None:
         """Forget a viewer."""
         self._cursors.pop(viewer, None)
+        self._measure()
 
     def acknowledge(self, viewer: str, seq: int) -> None:
         """Note that the viewer handled all signals up to `seq`.
@@ -97,29 +117,24 @@ class SessionLog:
         if seq > cursor.sent:
             raise RemoteProtocolError(f"signal {seq} was acknowledged, the last one sent is {cursor.sent}")
         cursor.acked = max(cursor.acked, seq)
+        self._measure()
 
     def take(self, viewer: str) -> bytes:
         """Return the next frame for a viewer, as far as its window goes; nothing when there is none."""
         cursor = self._cursors[viewer]
-        cursor.sent = max(cursor.sent, self.first - 1)
-        cursor.acked = max(cursor.acked, self.first - 1)
-        parts: list[bytes] = []
-        size = 0
-        while (following := self._frames.get(cursor.sent + 1)) is not None:
-            on_the_way = cursor.sent - cursor.acked
-            bytes_on_the_way = self._ends[cursor.sent] - self._ends[cursor.acked]
-            if on_the_way >= WINDOW or (on_the_way and bytes_on_the_way + len(following) > WINDOW_BYTES):
+        acked_end = self._ends[cursor.acked]
+        until = min(self.last, cursor.acked + WINDOW)
+        seq, start = cursor.sent, self._ends[cursor.sent]
+        while seq < until:
+            end = self._ends[seq + 1]
+            if (seq > cursor.sent and end - start > FRAME_LIMIT) or (
+                seq > cursor.acked and end - acked_end > WINDOW_BYTES
+            ):
                 break
-            if parts and size + len(following) > FRAME_LIMIT:
-                break
-            parts.append(following)
-            size += len(following)
-            cursor.sent += 1
-        return b"".join(parts)
+            seq += 1
+        frame = b"".join([self._frames[each] for each in range(cursor.sent + 1, seq + 1)])
+        cursor.sent = seq
+        return frame
 
-    def _acknowledged(self) -> int:
-        """Return up to where everybody who watches has acknowledged."""
-        return min((cursor.acked for cursor in self._cursors.values()), default=self.last)
-
-    def _size(self, after: int) -> int:
-        return self._ends[self.last] - self._ends[max(after, self.first - 1)]
+    def _measure(self) -> None:
+        self._acked = min((cursor.acked for cursor in self._cursors.values()), default=0)

@@ -53,10 +53,6 @@ class Roster:
         silent = [key for key, seen in self._seen.items() if now - seen > SILENCE]
         return [self._remove(self._members[key]) for key in silent]
 
-    def refresh(self, now: float) -> None:
-        """Give everybody a new term: after the bus was down nobody could be heard."""
-        self._seen = dict.fromkeys(self._seen, now)
-
     def _remove(self, member: Member) -> Member:
         del self._members[member.kind, member.name]
         del self._seen[member.kind, member.name]

@@ -201,7 +201,7 @@ def blame(value: object, sendable: Callable[[object], bool], path: str = "payloa
                 return f"{path} is an integer of more than 64 bits"
             if isinstance(value, str):
                 return f"{path} is a text with half a surrogate pair, which UTF-8 does not have"
-            return f"{path} is a {_kind(value)}, which cannot be sent; send one of {SENDABLE}"
+            return f"{path} is of type {_kind(value)}, which cannot be sent; send one of {SENDABLE}"
 
 
 def _kind(value: object) -> str:

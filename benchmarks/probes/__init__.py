@@ -1,0 +1,1 @@
+"""Analyses that the benchmarks drive."""

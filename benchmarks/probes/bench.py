@@ -1,0 +1,37 @@
+"""Handlers without any work of their own, and slowpi's task."""
+
+import time
+
+import databench
+
+bench = databench.Analysis("bench", __name__)
+bench.show_in_index = False
+
+DRAWS = 100
+
+
+@databench.task
+def nap(_: int) -> float:
+    """Sleep a millisecond for each of 100 draws; return how long that took."""
+    start = time.perf_counter()
+    for _draw in range(DRAWS):
+        time.sleep(0.001)
+    return time.perf_counter() - start
+
+
+@bench.signals.on("echo")
+async def echo(payload: object) -> None:
+    bench.signals.emit("echo", payload)
+
+
+@bench.signals.on("flood")
+def flood(number: int) -> None:
+    for index in range(number):
+        bench.signals.emit("status", {"pi-estimate": 3.14159, "draws": index})
+
+
+@bench.signals.on("slowpi")
+def slowpi(jobs: int) -> None:
+    start = time.perf_counter()
+    sleeps = list(databench.map(nap, range(jobs)))
+    bench.signals.emit("slept", {"seconds": time.perf_counter() - start, "sleeps": sleeps})

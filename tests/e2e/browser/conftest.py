@@ -29,6 +29,7 @@ def gallery() -> Iterator[Server]:
     """The gallery, with one worker of four slots."""
     with Server(ANALYSES, "--workers", "1", "--slots", "4") as running:
         yield running
+    assert "Traceback" not in running.output, running.output
 
 
 @pytest.fixture

@@ -29,6 +29,12 @@ def shown(page: Page, what: str) -> list[str]:
     return texts
 
 
+def reach(page: Page, what: str, least: float) -> None:
+    """Wait until `[data-signal=what]` shows a number that is not smaller; no frame is missed."""
+    latest = "Number((__shown[what] ?? []).at(-1)?.replaceAll(',', ''))"
+    page.wait_for_function(f"([what, least]) => {latest} >= least", arg=[what, least])
+
+
 def number(text: str) -> float:
     """Return a number that a page shows."""
     return float(text.replace(",", ""))

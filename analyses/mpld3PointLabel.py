@@ -29,7 +29,7 @@ def draw() -> None:
     figure = Figure(figsize=(7.2, 4.6), layout="tight")
     ax = figure.subplots()
     ax.set_xlabel("denominator")
-    ax.set_ylabel("digits that are right")
+    ax.set_ylabel("digits that are right", labelpad=14)
     for which, color, size in ((~record, "#8fb8d6", 6), (record, "#d9570a", 9)):
         (points,) = ax.plot(q[which], digits[which], "o", color=color, markersize=size)
         labels = [f"{a}/{b} = {a / b:.7f}" for a, b in zip(p[which], q[which], strict=True)]

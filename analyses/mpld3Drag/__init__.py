@@ -44,6 +44,7 @@ def draw() -> None:
     (curve,) = ax.plot(*bezier(points).T, color="#0172ad", linewidth=4)
     (polygon,) = ax.plot(*points.T, "--", color="#9aa5b1")
     (markers,) = ax.plot(*points.T, "o", color="#e67a1c", markersize=18)
+    mpld3.plugins.clear(figure)  # no zoom: the mouse is for the points
     plugin = mpld3.plugins.PluginBase()  # the plugin itself is static/drag.js, it only has to know what is what
     plugin.dict_ = {
         "type": "drag",

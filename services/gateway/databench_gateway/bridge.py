@@ -144,7 +144,11 @@ class Bridge:
             self._ready.clear()
             while self._outbox:
                 frame = self._next_frame()
-                await self._socket.send_bytes(frame)
+                try:
+                    await self._socket.send_bytes(frame)
+                except (WebSocketDisconnect, RuntimeError):
+                    # The page went away meanwhile; how, the reading side learns.
+                    return
                 self._waiting -= len(frame)
             if self._closing is not None:
                 raise self._closing

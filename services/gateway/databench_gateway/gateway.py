@@ -134,12 +134,14 @@ class Gateway:
             log.warning("dropped a malformed presence: %s", error)
             return
         gone = {member.name for member in self._roster.handle(message, asyncio.get_running_loop().time())}
-        if self._development:
-            # Pages wait for the edited analysis, and then load again.
+        if self._development and isinstance(message, Leaving):
+            # A runner that leaves was told to: its analysis was edited, and the pages load again when it is back.
             self._departed |= gone
-            gone = self._departed & {message.name} if isinstance(message, Present) else set()
-            self._departed -= gone
-        self._lose(gone, reload=self._development)
+        elif message.name in self._departed:
+            self._departed.discard(message.name)
+            self._lose({message.name}, reload=True)
+        else:
+            self._lose(gone)
         self._changed.set()
 
     def _detail_of(self, runner: str) -> bytes | None:

@@ -94,6 +94,11 @@ class Live:
         assert isinstance(warning, dict)
         return warning["signal"], warning["message"]
 
+    async def idle(self) -> None:
+        """Return when no plain handler runs, and the session knows."""
+        await asyncio.to_thread(_join_threads, f"{self.session.analysis}:")
+        await asyncio.sleep(0)
+
     def end(self) -> None:
         self.session.end("over")
         self.handling.end()
@@ -108,8 +113,7 @@ async def living(analysis: databench.Analysis) -> AsyncIterator[Live]:
         live.end()
     async with asyncio.timeout(10):  # pytest's own time limit does not reach past a test that it ended.
         await live.handling.finished()
-    await asyncio.to_thread(_join_threads, f"{analysis.name}:")
-    await asyncio.sleep(0)
+    await live.idle()
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

@@ -206,10 +206,10 @@ async def test_beyond_the_bound_a_signal_is_refused_with_a_warning(
     assert await live.get("done", 3) == [0, 1, 2]
 
 
-async def test_beyond_the_bound_of_threads_a_signal_is_refused(
+async def test_beyond_the_bound_of_handlers_a_signal_is_refused(
     pi: databench.Analysis, live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handling, "THREADS", 1)
+    monkeypatch.setattr(handling, "HANDLERS", 1)
     go_on = threading.Event()
 
     @pi.signals.on("async")

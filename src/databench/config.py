@@ -45,6 +45,8 @@ class Settings:
     """Largest frame that a browser may send, in bytes."""
     max_payload: int = MAX_PAYLOAD
     """Largest payload that an analysis may emit, in bytes."""
+    rate: float = 1000.0
+    """Signals that a browser may send in a second, twice as many at once; 0 for no limit."""
 
     def __post_init__(self) -> None:
         addresses(self.bus)
@@ -52,8 +54,8 @@ class Settings:
             raise ConfigError(f"log level {self.log!r} is not known: choose one of {', '.join(LOG_LEVELS)}")
         if not 0 <= self.port <= 65_535:
             raise ConfigError(f"{self.port} is no port: choose one from 0 to 65535")
-        for name in ("slots", "grace", "max_frame", "max_payload"):
-            if getattr(self, name) < 0:
+        for name in ("slots", "grace", "max_frame", "max_payload", "rate"):
+            if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} cannot be negative, it is {getattr(self, name)}")
 
     def service_name(self, kind: str) -> str:

@@ -5,6 +5,7 @@ DatabenchError
 │   ├── LocalProtocolError  we were about to send them
 │   └── RemoteProtocolError the other side sent them (carries a WebSocket close code)
 ├── PayloadError            a value that cannot be sent (also a TypeError)
+├── MismatchError           the payload of a signal is not what its handler takes
 ├── AnalysisError           an analysis is declared or used wrongly
 ├── JobError                a job failed on the workers
 │   └── TaskError           the task raised (carries the remote traceback)
@@ -41,6 +42,10 @@ class RemoteProtocolError(ProtocolError):
 
 class PayloadError(DatabenchError, TypeError):
     """A value holds something that cannot be sent; the message names the path inside it."""
+
+
+class MismatchError(DatabenchError):
+    """The payload of a signal is not what its handler takes; the message says which parameter and why."""
 
 
 class AnalysisError(DatabenchError):

@@ -1,6 +1,6 @@
 """Runs the handlers of one session: plain ones in threads, async ones as tasks, and what they raise becomes a signal.
 
-Owns which handler runs, what waits for it, and how all of it is cancelled. Knows no socket and no message.
+Owns how a handler begins, ends and is cancelled; `databench.policies` decides when. Knows no socket and no message.
 """
 
 import asyncio
@@ -8,46 +8,72 @@ import contextvars
 import logging
 import threading
 import traceback
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from databench.analysis import Analysis
-from databench.errors import Cancelled, RemoteProtocolError
+from databench.errors import Cancelled, MismatchError, RemoteProtocolError
 from databench.jobs import JobScope, current_scope
+from databench.policies import WAITING, Begin, Cancel, Drop, Refuse, Step, Turns
+from databench.runs import Run, current_run
 from databench.session import Session
 from databench.signals import Handler, current_session
 from databench.wire import codec
+from databench.wire.messages import NAME_LIMIT
 
 log = logging.getLogger(__name__)
 
-WAITING = 64
-"""Signals that wait while their handler runs for this session; one more is refused with a `warn` signal."""
-THREADS = 32
-"""Plain handlers that run at the same time for one session; one more is refused with a `warn` signal."""
+HANDLERS = 32
+"""Plain handlers that run at the same time for one session, and async ones; one more is refused."""
+THREADS = 256
+"""Plain handlers that run at the same time in one runner; one more is refused."""
+CANCEL = "cancel"
+"""The signal by which a page cancels another, unless the author handles it."""
 NULL = codec.pack(None)
 
 
+@dataclass(slots=True)
+class Threads:
+    """How many plain handlers run in this process. Belongs to the event loop's thread."""
+
+    bound: int = THREADS
+    used: int = 0
+
+
 @dataclass(eq=False, slots=True)
-class _Run:
-    """One call of a handler."""
+class _Call:
+    """One call of a handler, waiting or running."""
 
     handler: Handler
-    scope: JobScope
+    turns: Turns["_Call"]
+    payload: bytes
+    run: Run
+    scope: JobScope | None = None
     task: asyncio.Task[None] | None = None
+    error: BaseException | None = None
+
+    def stop(self) -> None:
+        self.run.cancel()
+        if self.scope is not None:
+            self.scope.cancel_all()
+        if self.task is not None:
+            self.task.cancel()
 
 
 @dataclass(slots=True)
 class Handling:
-    """The handlers of one session. `arrive` and `end` belong to the event loop's thread."""
+    """The handlers of one session. `arrive`, `cancel` and `end` belong to the event loop's thread."""
 
     analysis: Analysis
     session: Session
     scope: Callable[[Callable[[], None]], JobScope]
     """Makes the scope of jobs for one call, given what raises Cancelled when that call is to stop."""
     development: bool = False
-    _waiting: dict[Handler, deque[bytes]] = field(default_factory=dict)
-    _runs: set[_Run] = field(default_factory=set)
+    threads: Threads = field(default_factory=Threads)
+    """Shared by all sessions of the runner."""
+    _turns: dict[Handler, Turns[_Call]] = field(default_factory=dict)
+    _running: set[_Call] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -55,117 +81,180 @@ class Handling:
         def report(where: str, error: BaseException) -> None:
             loop.call_soon_threadsafe(self._report, where, error)
 
+        def cancel(signal: str) -> None:
+            with suppress(RuntimeError):  # the service has stopped, and all handlers with it
+                loop.call_soon_threadsafe(self.cancel, signal)
+
         self.session.report = report
+        self.session.cancelling = cancel
 
     def arrive(self, signal: str, payload: bytes) -> None:
         """Handle a signal; what cannot be handled is answered with a `warn` signal."""
         handlers = self.analysis.signals.handlers(signal)
-        if not handlers and signal not in ("connect", "disconnect"):
-            known = ", ".join(sorted(self.analysis.signals.names())) or "none"
-            self._warn(signal, f"nobody handles the signal {signal!r}; {self.analysis.name!r} handles: {known}")
-            return
+        if not handlers and signal == CANCEL:
+            self._cancel_for_page(payload)
+        elif not handlers and signal not in ("connect", "disconnect"):
+            self._warn(signal, f"nobody handles the signal {signal!r}; {self._known()}")
         for handler in handlers:
-            self._queue(handler, payload)
+            if (turns := self._turns.get(handler)) is None:
+                turns = self._turns[handler] = Turns(handler.policy, WAITING)
+            busy = self._busy(handler)
+            self._perform(turns.arrive(_Call(handler, turns, payload, Run(signal)), room=not busy), busy)
+            if turns.idle:
+                del self._turns[handler]
 
     def refuse(self, signal: str, reason: str) -> None:
         """Answer a signal that is not handled with a `warn` signal."""
         self._warn(signal, reason)
 
+    def cancel(self, signal: str) -> None:
+        """Cancel the calls of a signal, those that run and those that wait."""
+        for handler in self.analysis.signals.handlers(signal):
+            if (turns := self._turns.get(handler)) is not None:
+                self._perform(turns.cancel())
+
     def end(self) -> None:
         """Cancel everything that runs or waits, then run the `disconnect` handlers."""
-        self._waiting.clear()
-        for run in self._runs:
-            run.scope.cancel_all()
-            if run.task is not None:
-                run.task.cancel()
+        for turns in self._turns.values():
+            turns.cancel()
+        self._turns.clear()
+        for call in list(self._running):
+            # Those that were told before too: what they still do in their cleanup ends with the session.
+            call.stop()
         self.arrive("disconnect", NULL)
 
     async def finished(self) -> None:
         """Return when the async handlers that were cancelled have ended."""
-        tasks = [run.task for run in self._runs if run.task is not None]
+        tasks = [call.task for call in self._running if call.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _queue(self, handler: Handler, payload: bytes) -> None:
-        if handler not in self._waiting:
-            if not handler.is_async and sum(not other.is_async for other in self._waiting) >= THREADS:
-                self._warn(handler.signal, f"busy: {THREADS} handlers of this session are running")
-                return
-            self._waiting[handler] = deque()
-            self._begin(handler, payload)
-        elif len(self._waiting[handler]) < WAITING:
-            self._waiting[handler].append(payload)
+    def _cancel_for_page(self, payload: bytes) -> None:
+        signal = None
+        if len(payload) <= 8 * NAME_LIMIT:  # A longer one is no name, and unpacking it would hold up others.
+            with suppress(RemoteProtocolError):
+                signal = codec.unpack(payload)
+        if not isinstance(signal, str):
+            self._warn(CANCEL, "cancel takes the name of a signal")
+        elif not self.analysis.signals.handlers(signal):
+            self._warn(CANCEL, f"nobody handles the signal {signal!r}; {self._known()}")
         else:
-            self._warn(handler.signal, f"busy: {WAITING} signals {handler.signal!r} are waiting to be handled")
+            self.cancel(signal)
 
-    def _begin(self, handler: Handler, payload: bytes) -> None:
-        run = _Run(handler, self.scope(self._check(handler)))
-        self._runs.add(run)
+    def _known(self) -> str:
+        return f"{self.analysis.name!r} handles: {', '.join(sorted(self.analysis.signals.names())) or 'none'}"
+
+    def _busy(self, handler: Handler) -> str:
+        """Return why a handler cannot begin now, if so. What a session does at its end is never refused."""
+        if handler.signal == "disconnect":
+            return ""
+        if sum(call.handler.is_async == handler.is_async for call in self._running) >= HANDLERS:
+            return f"busy: {HANDLERS} handlers of this session are running"
+        if not handler.is_async and self.threads.used >= self.threads.bound:
+            return "busy: too many handlers of other sessions are running"
+        return ""
+
+    def _perform(self, steps: Sequence[Step[_Call]], busy: str = "") -> None:
+        for step in steps:
+            signal = step.call.handler.signal
+            match step:
+                case Begin(call):
+                    self._begin(call)
+                case Cancel(call):
+                    call.stop()
+                case Drop():
+                    log.debug("%s: a waiting signal %r was dropped", self.analysis.name, signal)
+                case Refuse(_, "room"):
+                    self._warn(signal, busy)
+                case Refuse(_, "waiting"):
+                    self._warn(signal, f"busy: {WAITING} signals {signal!r} are waiting to be handled")
+                case Refuse():
+                    self._warn(signal, f"busy: the signal {signal!r} is being handled")
+
+    def _begin(self, call: _Call) -> None:
+        call.scope = self.scope(self._check(call))
+        self._running.add(call)
         context = contextvars.copy_context()
         context.run(current_session.set, self.session)
-        context.run(current_scope.set, run.scope)
+        context.run(current_scope.set, call.scope)
+        context.run(current_run.set, call.run)
         loop = asyncio.get_running_loop()
-        if handler.is_async:
-            run.task = loop.create_task(self._run_async(run, payload), context=context)
-        else:
-            name = f"{self.analysis.name}:{handler.signal}"
-            thread = threading.Thread(
-                target=context.run, args=(self._run_in_thread, run, payload, loop), name=name, daemon=True
-            )
+        if call.handler.is_async:
+            call.task = loop.create_task(self._run_async(call), context=context)
+            # Not at the end of the coroutine: one that is cancelled before its first step has none.
+            call.task.add_done_callback(lambda _: self._finish(call))
+            return
+        self.threads.used += 1
+        name = f"{self.analysis.name}:{call.handler.signal}"
+        thread = threading.Thread(target=context.run, args=(self._run_in_thread, call, loop), name=name, daemon=True)
+        try:
             thread.start()
+        except RuntimeError as error:
+            call.error = error
+            loop.call_soon(self._finish, call)
 
-    def _check(self, handler: Handler) -> Callable[[], None]:
+    def _check(self, call: _Call) -> Callable[[], None]:
         # `disconnect` handlers run after the end and are not cancelled by it.
-        return (lambda: None) if handler.signal == "disconnect" else self.session.check
+        if call.handler.signal == "disconnect":
+            return call.run.check
 
-    def _run_in_thread(self, run: _Run, payload: bytes, loop: asyncio.AbstractEventLoop) -> None:
-        error: BaseException | None = None
+        def check() -> None:
+            call.run.check()
+            self.session.check()
+
+        return check
+
+    def _run_in_thread(self, call: _Call, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            run.handler.call(self.session, _value(payload))
+            call.handler.call(self.session, _value(call.payload))
         except BaseException as raised:
-            error = raised
+            call.error = raised
         try:
-            loop.call_soon_threadsafe(self._finish, run, error)
+            loop.call_soon_threadsafe(self._finish, call)
         except RuntimeError:
-            log.debug("%r ended after the service had stopped", run.handler.signal)
+            log.debug("%r ended after the service had stopped", call.handler.signal)
 
-    async def _run_async(self, run: _Run, payload: bytes) -> None:
-        error: BaseException | None = None
+    async def _run_async(self, call: _Call) -> None:
         try:
-            await run.handler.call(self.session, _value(payload))
+            await call.handler.call(self.session, _value(call.payload))
         except asyncio.CancelledError:
             raise
         except BaseException as raised:
-            error = raised
-        finally:
-            self._finish(run, error)
+            call.error = raised
 
-    def _finish(self, run: _Run, error: BaseException | None) -> None:
-        self._runs.discard(run)
-        run.scope.cancel_all()
+    def _finish(self, call: _Call) -> None:
+        self._running.discard(call)
+        if not call.handler.is_async:
+            self.threads.used -= 1
+        if call.scope is not None:
+            call.scope.cancel_all()
         try:
-            if isinstance(error, _UndecodableError):
-                self._warn(run.handler.signal, str(error))
-            elif error is not None and not isinstance(error, (Cancelled, SystemExit)):
-                self._report(run.handler.signal, error)
+            self._told(call.handler.signal, call.error)
         finally:
-            waiting = self._waiting.get(run.handler)
-            if waiting:
-                self._begin(run.handler, waiting.popleft())
-            else:
-                self._waiting.pop(run.handler, None)
+            call.error = None  # Its traceback holds the handler's frames, and those may hold this call.
+            self._perform(call.turns.finish(call))
+            if call.turns.idle and self._turns.get(call.handler) is call.turns:
+                del self._turns[call.handler]
+
+    def _told(self, signal: str, error: BaseException | None) -> None:
+        match error:
+            case None | Cancelled() | SystemExit():
+                pass
+            case _UndecodableError():
+                self._warn(signal, str(error))
+            case MismatchError():
+                message = _sendable(str(error))
+                log.warning("%s: the payload of %r does not fit: %s", self.analysis.name, signal, message)
+                self._error(signal, "ValidationError", message, None)
+            case _:
+                self._report(signal, error)
 
     def _report(self, signal: str, error: BaseException) -> None:
         text = _sendable("".join(traceback.format_exception(error)))
         log.error("%s: the handler of %r raised\n%s", self.analysis.name, signal, text)
-        self.session.tell(
-            "error",
-            {
-                "signal": signal,
-                "type": type(error).__qualname__,
-                "message": _sendable(str(error)),
-                "traceback": text if self.development else None,
-            },
-        )
+        self._error(signal, type(error).__qualname__, _sendable(str(error)), text if self.development else None)
+
+    def _error(self, signal: str, kind: str, message: str, text: str | None) -> None:
+        self.session.tell("error", {"signal": signal, "type": kind, "message": message, "traceback": text})
 
     def _warn(self, signal: str, message: str) -> None:
         log.warning("%s: %s", self.analysis.name, message)

@@ -9,11 +9,13 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from databench.errors import AnalysisError, Cancelled, RemoteProtocolError
 from databench.jobs import JobScope, current_scope
+from databench.runs import Run, current_run
 from databench.signals import current_session
 from databench.wire import codec
 from databench.wire.log import RESERVED, SessionLog
@@ -33,7 +35,7 @@ Deliver = Callable[[str, bytes], None]
 class Session:
     """One viewer's live use of one analysis. Made by the runner; handlers get it by annotating a parameter.
 
-    `emit` may be called from any thread; everything else belongs to the thread of the event loop.
+    `emit` and `cancel` may be called from any thread; everything else belongs to the thread of the event loop.
     """
 
     def __init__(self, analysis: str, token: str, deliver: Deliver, max_payload: int = codec.MAX_PAYLOAD) -> None:
@@ -44,6 +46,8 @@ class Session:
         """What wakes those who wait for something other than room, called when the session ends."""
         self.report: Callable[[str, BaseException], None] = _log_only
         """Takes what a thread of the author raised, from any thread."""
+        self.cancelling: Callable[[str], None] = _nothing_runs
+        """Cancels the handlers of a signal, from any thread."""
         self._deliver = deliver
         self._max_payload = max_payload
         self._loop = asyncio.get_running_loop()
@@ -73,8 +77,19 @@ class Session:
             self._emit_from_thread(signal, data)
         return _Room(self)
 
+    def cancel(self, signal: str) -> None:
+        """Cancel the handlers of a signal in this session: those that run and those that wait. From any thread.
+
+        An async handler is cancelled as asyncio does it; a plain one gets `databench.Cancelled` at its next
+        `emit`, `databench.sleep` or step of a job. Does not wait until they have stopped.
+        """
+        self.cancelling(signal)
+
     def check(self) -> None:
-        """Raise Cancelled when the session has ended: a plain handler is to stop."""
+        """Raise Cancelled when this handler was cancelled or the session has ended: a plain handler is to stop."""
+        run = current_run.get()
+        if run is not None:
+            run.check()
         if self.ended.is_set():
             raise Cancelled(f"the session of {self.analysis!r} has ended")
 
@@ -84,15 +99,25 @@ class Session:
             raise AnalysisError(f"{what} in an async handler stops everybody else: use `{instead}`")
 
     def _emit_from_thread(self, signal: str, data: bytes) -> None:
+        run = current_run.get()
+        if run is not None and run.cancelled:
+            run.check()
         with self._room:
             if self.ended.is_set() or not self._log.room(len(data)):
-                self._room.wait_for(lambda: self.ended.is_set() or self._log.room(len(data)))
-                self.check()
+                self._wait_for_room(len(data), run)
             self._log.append(signal, data)
             if self._flushing:
                 return
             self._flushing = True
         self._loop.call_soon_threadsafe(self._flush_soon)
+
+    def _wait_for_room(self, size: int, run: Run | None) -> None:
+        if run is None:
+            self._room.wait_for(lambda: self.ended.is_set() or self._log.room(size))
+        else:
+            with run.waking(self._wake):
+                self._room.wait_for(lambda: run.cancelled or self.ended.is_set() or self._log.room(size))
+        self.check()
 
     def _emit_from_loop(self, signal: str, data: bytes) -> None:
         with self._lock:
@@ -226,7 +251,7 @@ class _Room:
 
 
 def sleep(seconds: float) -> None:
-    """Sleep in a plain handler; ends at once, with Cancelled, when the session has ended.
+    """Sleep in a plain handler; ends at once, with Cancelled, when the session ends or the handler is cancelled.
 
     In an async handler use `asyncio.sleep`. In a task, which has no session, it is `time.sleep`.
     Raises AnalysisError where sleeping would stop the event loop.
@@ -236,7 +261,16 @@ def sleep(seconds: float) -> None:
         time.sleep(seconds)
         return
     session.check_thread("databench.sleep", "await asyncio.sleep")
-    session.ended.wait(seconds)
+    run = current_run.get()
+    woken = threading.Event()
+    session.ending.append(woken.set)
+    try:
+        # Whoever ends either sets its flag first and wakes after that, so between these lines nothing is missed.
+        with run.waking(woken.set) if run is not None else nullcontext():
+            if not session.ended.is_set() and (run is None or not run.cancelled):
+                woken.wait(seconds)
+    finally:
+        session.ending.remove(woken.set)
     session.check()
 
 
@@ -256,22 +290,37 @@ def thread(function: Callable[..., object], *arguments: object) -> threading.Thr
 
 
 def _run_in_session(session: Session, function: Callable[..., object], *arguments: object) -> None:
-    scope = current_scope.get(None)
-    if scope is not None:
-        # The handler's scope ends with the handler; what this thread spreads over workers, with the session.
-        scope = JobScope(scope.engine, session.check)
-        current_scope.set(scope)
-        session.ending.append(scope.cancel_all)
     try:
-        function(*arguments)
+        with _own_jobs(session):
+            function(*arguments)
     except Cancelled:
-        log.debug("a thread of %r ended with its session", session.analysis)
+        log.debug("a thread of %r ended with its session or its handler", session.analysis)
     except Exception as error:
         session.report(getattr(function, "__qualname__", "thread"), error)
+
+
+@contextmanager
+def _own_jobs(session: Session) -> Iterator[None]:
+    """Give this thread a scope of its own: the handler's ends with the handler, this one with its thread."""
+    scope, run = current_scope.get(None), current_run.get()
+    if scope is None:
+        yield
+        return
+    scope = JobScope(scope.engine, session.check)
+    current_scope.set(scope)
+    session.ending.append(scope.cancel_all)
+    try:
+        with run.waking(scope.cancel_all) if run is not None else nullcontext():
+            if run is not None:
+                run.check()
+            yield
     finally:
-        if scope is not None:
-            session.ending.remove(scope.cancel_all)
-            scope.cancel_all()
+        session.ending.remove(scope.cancel_all)
+        scope.cancel_all()
+
+
+def _nothing_runs(signal: str) -> None:
+    log.debug("no handler of %r runs", signal)
 
 
 def _log_only(where: str, error: BaseException) -> None:

@@ -7,9 +7,11 @@ import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar, get_type_hints
+from typing import Any, Protocol, TypeVar
 
 from databench.errors import AnalysisError
+from databench.parameters import Parameters, parameters
+from databench.policies import POLICIES, Policy
 from databench.wire.messages import NAME_LIMIT
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -33,18 +35,13 @@ class Handler:
     signal: str
     function: Callable[..., Any]
     is_async: bool
-    positional: tuple[Literal["payload", "session"], ...]
-    payload_has_default: bool
-    session_keyword: str | None
+    parameters: Parameters
+    policy: Policy = "queue"
 
     def call(self, session: Emitter, payload: object) -> Any:
-        """Call the function with what its parameters ask for."""
-        wanted = self.positional
-        if payload is None and self.payload_has_default:
-            # Without a payload the author's default counts.
-            wanted = wanted[: wanted.index("payload")]
-        positional = [session if each == "session" else payload for each in wanted]
-        return self.function(*positional, **({self.session_keyword: session} if self.session_keyword else {}))
+        """Call the function with what its parameters ask for; raises MismatchError for a payload that does not fit."""
+        positional, named = self.parameters.bind(session, payload)
+        return self.function(*positional, **named)
 
 
 class Signals:
@@ -61,18 +58,41 @@ class Signals:
         self._analysis = analysis
         self._handlers: dict[str, list[Handler]] = {}
 
-    def on(self, signal: str) -> Callable[[Function], Function]:
+    def on(self, signal: str, policy: Policy = "queue") -> Callable[[Function], Function]:
         """Register the decorated function, plain or async, for a signal from the page.
 
-        It takes no argument or the payload, and the session where a parameter is annotated with
-        `databench.Session`. The signal `connect` comes when a session begins, `disconnect` when it has ended.
-        Raises AnalysisError for other functions.
+        The signal `connect` comes when a session begins, `disconnect` when it has ended. A handler for `cancel`
+        replaces the built-in one, which does what `Session.cancel` does. A parameter annotated with
+        `databench.Session` gets the session, in any place. The payload fills the others:
+
+        - Without annotations, and with no more than one parameter that needs a value, the first of them gets the
+          payload as it is.
+        - Otherwise a dict fills them by name, a list by position, and any other payload is the value of the first.
+          They are validated by pydantic from their annotations; an annotation that cannot be resolved counts as
+          none. `*rest` and `**rest` take what is left over; without them that is an error.
+        - A single annotated parameter takes a dict or list whole, unless it is annotated with a scalar: a number,
+          text, bytes, bool, Literal, Enum, a date or time, a union of these.
+        - Without a payload (`None`) defaults count.
+
+        What does not validate is answered with the signal `error`, and the handler does not run.
+
+        `policy` says what becomes of a signal that comes while this handler still runs for its session:
+
+        - `queue`: it waits for its turn; beyond 64 that wait it is refused.
+        - `latest`: of those that wait only the newest is kept.
+        - `restart`: the running one is cancelled, and the newest begins when that has stopped.
+        - `reject`: it is refused.
+        - `parallel`: it begins at once, as long as there is room for one more handler.
+
+        Raises AnalysisError for a policy that is none of these, and for a function that cannot be a handler.
         """
         if not isinstance(signal, str) or not 0 < len(signal) <= NAME_LIMIT:
             raise AnalysisError(f"a signal's name is a string of 1 to {NAME_LIMIT} characters, not {signal!r}")
+        if policy not in POLICIES:
+            raise AnalysisError(f"policy {policy!r} of {signal!r} is not known: choose one of {', '.join(POLICIES)}")
 
         def register(function: Function) -> Function:
-            self._handlers.setdefault(signal, []).append(handler(signal, function))
+            self._handlers.setdefault(signal, []).append(handler(signal, function, policy))
             return function
 
         return register
@@ -102,53 +122,12 @@ class Signals:
         return list(self._handlers)
 
 
-def handler(signal: str, function: Callable[..., Any]) -> Handler:
+def handler(signal: str, function: Callable[..., Any], policy: Policy = "queue") -> Handler:
     """Look at a function's parameters; raises AnalysisError when it cannot be called as a handler."""
     if not callable(function):
         raise AnalysisError(f"the handler of {signal!r} is not a function but {function!r}")
     name = getattr(function, "__qualname__", repr(function))
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise AnalysisError(f"{name} cannot handle {signal!r}: a function with `yield` does nothing when it is called")
-    hints = _hints(function)
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    positional: list[Literal["payload", "session"]] = []
-    session_keyword = None
-    payloads = 0
-    has_default = False
-    in_order = True
-    for parameter in inspect.signature(function).parameters.values():
-        required = parameter.default is parameter.empty and parameter.kind not in variable
-        if _is_session(hints.get(parameter.name)):
-            if in_order and parameter.kind is not parameter.KEYWORD_ONLY:
-                positional.append("session")
-            else:
-                session_keyword = parameter.name
-        elif parameter.kind is parameter.KEYWORD_ONLY and required:
-            raise AnalysisError(f"{name} cannot handle {signal!r}: nothing is passed for its {parameter.name!r}")
-        elif parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD) and (required or not payloads):
-            payloads += 1
-            positional.append("payload")
-            has_default = parameter.default is not parameter.empty
-            in_order = not has_default
-        else:
-            in_order = False
-    if payloads > 1:
-        raise AnalysisError(
-            f"{name} cannot handle {signal!r}: a handler takes no argument or one, the payload, not {payloads}"
-        )
     is_async = any(map(inspect.iscoroutinefunction, (function, type(function).__call__)))
-    return Handler(signal, function, is_async, tuple(positional), has_default, session_keyword)
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return get_type_hints(function)
-    except (NameError, TypeError):
-        # An annotation that cannot be resolved says nothing about what the handler takes.
-        return dict(getattr(function, "__annotations__", {}))
-
-
-def _is_session(annotation: object) -> bool:
-    name = annotation if isinstance(annotation, str) else getattr(annotation, "__qualname__", "")
-    module = getattr(annotation, "__module__", "databench.session")
-    return name.rpartition(".")[2] == "Session" and module == "databench.session"
+    return Handler(signal, function, is_async, parameters(name, function), policy)

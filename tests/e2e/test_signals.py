@@ -74,6 +74,21 @@ async def test_a_signal_that_nobody_handles_is_answered_with_a_warning(server: S
     assert "echo" in warning["message"]
 
 
+async def test_a_handler_is_restarted_and_cancelled_by_its_page_and_refuses_what_does_not_fit(server: Server) -> None:
+    async with Page(server.url, "probe") as page:
+        await page.emit("compute on workers", 3600.0)
+        await page.receive("computing")
+        await page.emit("compute on workers", 1800.0)
+        assert (await page.receive("computing")).payload == 1800.0
+        await page.emit("cancel", "compute on workers")
+        await page.emit("compute on workers", -1)
+        error = (await page.receive("error")).payload
+        assert error["type"] == "ValidationError"
+        assert error["message"] == "seconds: Input should be greater than or equal to 0, not -1"
+        await page.emit("which ended")
+        assert (await page.receive("ended")).payload == [3600.0, 1800.0]
+
+
 async def test_a_handler_that_raises_is_told_and_its_session_lives_on(server: Server) -> None:
     async with Page(server.url, "probe") as page:
         await page.emit("raise")

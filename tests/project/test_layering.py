@@ -33,6 +33,7 @@ MAY_IMPORT = {
 
 ONLY_IN = {
     "zmq": ("databench.bus.zeromq", "databench_broker.sockets"),
+    "pydantic": ("databench.validation",),
     "msgpack": ("databench.wire.codec",),
     "fastapi": ("databench_gateway",),
     "starlette": ("databench_gateway",),
@@ -117,7 +118,7 @@ def _module(name: str) -> str | None:
 
 
 def test_importing_databench_is_light() -> None:
-    heavy = {"fastapi", "matplotlib", "mpld3", "numpy", "starlette", "typer", "uvicorn", "zmq.asyncio"}
+    heavy = {"fastapi", "matplotlib", "mpld3", "numpy", "pydantic", "starlette", "typer", "uvicorn", "zmq.asyncio"}
     code = "import sys, databench; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert heavy & set(run.stdout.split()) == set()

@@ -16,7 +16,7 @@ from databench.bus.contract import Bus
 from databench.config import Settings
 from databench.engines.bus import BusEngine
 from databench.errors import RemoteProtocolError
-from databench.handling import NULL, Handling
+from databench.handling import NULL, Handling, Threads
 from databench.jobs import JobScope
 from databench.loading import Loaded, load
 from databench.session import Session
@@ -31,6 +31,7 @@ from databench.wire.messages import (
     Relayed,
     Signal,
 )
+from databench.wire.rates import RateLimit
 from databench.wire.roster import Member, Roster
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ class Hosted:
 
     session: Session
     handling: Handling
+    limit: RateLimit
+    refused: str = ""
+    """The last signal beyond the limit."""
     expiry: asyncio.TimerHandle | None = None
 
 
@@ -70,6 +74,7 @@ class Runner:
         self._viewers: dict[str, Viewer] = {}
         self._sessions: dict[str, Hosted] = {}
         self._engine: BusEngine | None = None
+        self._threads = Threads()
         self._gateways = Roster(["gateway"])
         self._expiring: asyncio.Task[None] | None = None
 
@@ -185,8 +190,10 @@ class Runner:
             session,
             lambda check: JobScope(engine, check),
             self._settings.development,
+            self._threads,
         )
-        hosted = self._sessions[session.token] = Hosted(session, handling)
+        limit = RateLimit(self._settings.rate, asyncio.get_running_loop().time())
+        hosted = self._sessions[session.token] = Hosted(session, handling, limit)
         return hosted
 
     def _relay(self, gateway: str, viewer: str, body: bytes) -> None:
@@ -203,14 +210,23 @@ class Runner:
                         self._handle(place.hosted, message)
                     case Attach():
                         raise RemoteProtocolError("attach came twice")
+            self._tell_refused(place.hosted)
         except RemoteProtocolError as error:
             self._drop(gateway, viewer, error)
 
     def _handle(self, hosted: Hosted, signal: Signal) -> None:
+        if not hosted.limit.take(asyncio.get_running_loop().time()):
+            hosted.refused = signal.name
+            return
         if signal.name in ("connect", "disconnect"):
             hosted.handling.refuse(signal.name, f"{signal.name!r} is what the session itself says")
         else:
             hosted.handling.arrive(signal.name, signal.payload)
+
+    def _tell_refused(self, hosted: Hosted) -> None:
+        if count := hosted.limit.tell(asyncio.get_running_loop().time()):
+            rate = self._settings.rate
+            hosted.handling.refuse(hosted.refused, f"busy: more than {rate:g} signals a second, {count} were refused")
 
     def _close(self, viewer: str, *, clean: bool) -> None:
         place = self._viewers.pop(viewer, None)
@@ -231,6 +247,8 @@ class Runner:
         if hosted.expiry is not None:
             hosted.expiry.cancel()
         viewers = hosted.session.viewers
+        if hosted.limit.refused:
+            log.warning("%s: %d signals of a page were refused", hosted.session.analysis, hosted.limit.refused)
         hosted.session.end(reason)
         hosted.handling.end()
         for viewer in viewers:

@@ -3,8 +3,10 @@
 import os
 import threading
 import time
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 import databench
 
@@ -12,6 +14,7 @@ probe = databench.Analysis("probe", __name__)
 probe.description = __doc__
 
 released = threading.Event()
+ends: list[float] = []
 
 
 @databench.task
@@ -31,6 +34,23 @@ def napping(seconds: float) -> tuple[str, int]:
 def dividing(number: int) -> float:
     """Raise for 0."""
     return 1 / number
+
+
+@probe.signals.on("compute on workers", policy="restart")
+def compute_on_workers(seconds: Annotated[float, Field(ge=0)]) -> None:
+    """Run until the workers have slept, or the next signal, or `cancel`."""
+    probe.signals.emit("computing", seconds)
+    try:
+        for _ in databench.map(napping, [seconds] * 2):
+            pass
+    finally:
+        ends.append(seconds)
+
+
+@probe.signals.on("which ended")
+def which_ended() -> None:
+    """Tell which of those above have ended."""
+    probe.signals.emit("ended", ends)
 
 
 @probe.signals.on("connect")

@@ -2,7 +2,7 @@
 
 PORT ?= 5000
 
-.PHONY: run test lint format bench build clean
+.PHONY: run test lint format bench bench-signals build clean
 
 run:  ## serve the gallery at http://127.0.0.1:5000
 	@scripts/install run
@@ -20,6 +20,9 @@ format:  ## repair style
 
 bench:  ## measure, side by side with peers
 	@scripts/bench
+
+bench-signals:  ## measure signals only, side by side with peers
+	@scripts/bench signals
 
 build:  ## sdist and wheel, in dist/
 	@scripts/build

@@ -19,17 +19,6 @@ def nap(_: int) -> float:
     return time.perf_counter() - start
 
 
-@bench.signals.on("echo")
-async def echo(payload: object) -> None:
-    bench.signals.emit("echo", payload)
-
-
-@bench.signals.on("flood")
-def flood(number: int) -> None:
-    for index in range(number):
-        bench.signals.emit("status", {"pi-estimate": 3.14159, "draws": index})
-
-
 @bench.signals.on("slowpi")
 def slowpi(jobs: int) -> None:
     start = time.perf_counter()

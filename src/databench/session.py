@@ -187,7 +187,8 @@ class Session:
             raise RemoteProtocolError(f"signal {self._received + 1} is missing, {signal.seq} came", close_code=4003)
         if not self._acknowledging:
             self._acknowledging = True
-            self._loop.call_soon(self._send_ack)
+            # A turn later than the async handlers that begin now, so that it travels with what they emit.
+            self._loop.call_soon(self._loop.call_soon, self._flush)
         if signal.seq <= self._received:
             return False
         self._received = signal.seq
@@ -207,11 +208,6 @@ class Session:
         for wake in list(self.ending):
             wake()
 
-    def _send_ack(self) -> None:
-        self._acknowledging = False
-        for viewer in self.viewers:
-            self._deliver(viewer, codec.encode(Ack(self._received)))
-
     def _wake(self) -> None:
         with self._room:
             self._room.notify_all()
@@ -226,13 +222,19 @@ class Session:
 
     def _flush(self) -> None:
         self._flushed = self._loop.time()
+        acknowledgement = b""
+        if self._acknowledging:
+            self._acknowledging = False
+            acknowledgement = codec.encode(Ack(self._received))
         with self._lock:
             self._flushing = False
             viewers = self._log.viewers
         for viewer in viewers:
+            head = acknowledgement
             while True:
                 with self._lock:
-                    frame = self._log.take(viewer)
+                    frame = head + self._log.take(viewer)
+                head = b""
                 if not frame:
                     break
                 self._deliver(viewer, frame)

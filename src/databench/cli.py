@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from databench import health, logs, supervisor
-from databench.bus import service
+from databench.bus import address, service
 from databench.config import Settings, from_environment
 from databench.errors import ConfigError, DatabenchError
 from databench.listening import listen
@@ -98,7 +98,7 @@ def serve(
         # Before four processes start; the gateway takes it itself.
         listen(settings.host, settings.port).close()
         with tempfile.TemporaryDirectory(prefix="databench-") as directory:
-            settings = replace(settings, bus=f"ipc://{directory}/bus")
+            settings = replace(settings, bus=address.local(directory))
             asyncio.run(_serve(settings, workers, open_browser))
 
 

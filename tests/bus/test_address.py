@@ -1,8 +1,10 @@
 """One address is enough: what is derived from it, and what is refused."""
 
+import socket
+
 import pytest
 
-from databench.bus.address import DEFAULT, Addresses, addresses
+from databench.bus.address import DEFAULT, Addresses, addresses, local
 from databench.errors import ConfigError
 
 
@@ -46,3 +48,14 @@ def test_what_is_no_address_is_refused_and_named(bus: str) -> None:
 
 def test_the_default_is_an_address() -> None:
     assert addresses(DEFAULT).chunks == DEFAULT
+
+
+def test_a_bus_of_this_machine_uses_sockets_in_a_directory() -> None:
+    assert local("/tmp/x") == "ipc:///tmp/x/bus"
+
+
+def test_where_the_path_of_a_socket_would_be_too_long_it_uses_three_free_ports() -> None:
+    bus = local("/tmp/" + 100 * "x")
+    assert bus.startswith("tcp://127.0.0.1:")
+    for each in (addresses(bus).chunks, addresses(bus).inward, addresses(bus).outward):
+        socket.create_server(("127.0.0.1", int(each.rpartition(":")[2]))).close()

@@ -1,10 +1,14 @@
 """From the one address that is enough to join the bus to the three that its sockets use."""
 
+import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from databench.errors import ConfigError
 
 DEFAULT = "tcp://127.0.0.1:5550"
+LONGEST_IPC = 100
+"""Bytes of an `ipc` address that every Unix takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,31 @@ class Addresses:
     """XSUB, what is published."""
     outward: str
     """XPUB, what is subscribed to."""
+
+
+def local(directory: str) -> str:
+    """Return an address for a broker that only this machine joins: sockets in the directory, else TCP on loopback.
+
+    The path of a socket holds about a hundred bytes, and not every system has them.
+    """
+    bus = f"ipc://{directory}/bus"
+    if hasattr(socket, "AF_UNIX") and len(addresses(bus).chunks.encode()) <= LONGEST_IPC:
+        return bus
+    return f"tcp://127.0.0.1:{_free_ports(3)}"
+
+
+def _free_ports(number: int) -> int:
+    """Return the first of some free ports that follow each other."""
+    while True:
+        with ExitStack() as taken:
+            first = taken.enter_context(socket.create_server(("127.0.0.1", 0)))
+            port: int = first.getsockname()[1]
+            try:
+                for offset in range(1, number):
+                    taken.enter_context(socket.create_server(("127.0.0.1", port + offset)))
+            except (OSError, OverflowError):
+                continue
+            return port
 
 
 def addresses(bus: str) -> Addresses:

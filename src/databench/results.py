@@ -5,6 +5,7 @@ handler only what Owner says: no sockets, no session, no runner.
 """
 
 import asyncio
+import logging
 import secrets
 import threading
 from collections import deque
@@ -17,6 +18,8 @@ from databench.errors import AnalysisError, Cancelled, JobError, PayloadError, R
 from databench.feeding import Feed
 from databench.wire import codec
 from databench.wire.chunks import Failure
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
@@ -83,8 +86,9 @@ class Job(Generic[R]):
             self._fill()
         except PayloadError:
             raise
-        except Exception:  # the iterable's own: _end keeps it for the consumer
-            pass
+        except Exception as error:
+            # The iterable's own: _end keeps it for the consumer.
+            log.debug("the items of a job raised %r", error)
 
     # For the author
 

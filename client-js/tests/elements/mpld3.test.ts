@@ -15,7 +15,8 @@ interface D3 {
 const page = globalThis as unknown as { d3: D3; mpld3: { d3: D3; draw_figure(...args: unknown[]): unknown } };
 
 // Continuous integration installs the package first, so there it must run.
-describe.skipIf(MPLD3 === null && !process.env.CI)("mpld3 as the Python package ships it", () => {
+const { CI } = process.env;
+describe.skipIf(MPLD3 === null && !CI)("mpld3 as the Python package ships it", () => {
   beforeAll(async () => {
     vi.spyOn(console, "log").mockImplementation(() => {});
     // jsdom lays nothing out, and mpld3 asks for the size of its labels.

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -104,8 +104,9 @@ def serve(
 
 async def _serve(settings: Settings, workers: int, open_browser: bool) -> None:
     def announce(catalog: Catalog, url: str) -> None:
-        _print_catalog(catalog)
-        typer.secho(f"\n  {url}\n", bold=True)
+        with suppress(BrokenPipeError):  # whoever read what we say is gone; the pages are served all the same
+            _print_catalog(catalog)
+            typer.secho(f"\n  {url}\n", bold=True)
         if open_browser:
             webbrowser.open(url)
 

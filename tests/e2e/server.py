@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+from websockets.exceptions import ConnectionClosed
+
+from databench.testing import Page
 
 PROBES = Path(__file__).parent / "probes"
 START = 60.0
@@ -102,3 +105,13 @@ def eventually(condition: Callable[[], bool], within: float = START) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.02)
+
+
+async def reattached(page: Page) -> None:
+    """Come back as the browser does: again and again."""
+    while True:
+        try:
+            await page.attach()
+        except (OSError, ConnectionClosed):
+            continue
+        return

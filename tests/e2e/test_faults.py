@@ -8,20 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from databench.testing import Page
-from tests.e2e.server import Server, eventually
-
-
-async def reattached(page: Page) -> None:
-    """Come back as the browser does: again and again."""
-    while True:
-        try:
-            await page.attach()
-        except (OSError, ConnectionClosed):
-            continue
-        return
+from tests.e2e.server import Server, eventually, reattached
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,11 +1,15 @@
 """Tasks on the workers, from a handler and back, through all four real services."""
 
+import asyncio
+import os
 import signal
+import sys
 
 import psutil
 
+from databench.listening import listen
 from databench.testing import Page
-from tests.e2e.server import PROBES, Server
+from tests.e2e.server import PROBES, Server, reattached
 
 
 async def test_map_spreads_over_the_workers_from_plain_and_async_handlers(server: Server) -> None:
@@ -51,3 +55,21 @@ async def test_a_job_waits_for_a_worker_to_come() -> None:
             server.service("worker-1").kill()
             await page.emit("map", [1, 2, 3])
             assert (await page.receive("mapped")).payload == [2, 4, 6]
+
+
+async def test_workers_start_although_nobody_reads_what_they_say() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "databench", "serve", str(PROBES), "--port", str(port), "--slots", "1"]
+    # The probes hold a module that cannot be imported, of which each process wants to tell.
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL, stderr=writing)
+    os.close(writing)
+    page = Page(f"http://127.0.0.1:{port}", "probe")
+    await reattached(page)
+    await page.emit("map", [1, 2, 3])
+    assert (await page.receive("mapped")).payload == [2, 4, 6]
+    await page.socket.close()
+    process.terminate()
+    assert await process.wait() == 0

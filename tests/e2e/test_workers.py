@@ -66,10 +66,12 @@ async def test_workers_start_although_nobody_reads_what_they_say() -> None:
     # The probes hold a module that cannot be imported, of which each process wants to tell.
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL, stderr=writing)
     os.close(writing)
-    page = Page(f"http://127.0.0.1:{port}", "probe")
-    await reattached(page)
-    await page.emit("map", [1, 2, 3])
-    assert (await page.receive("mapped")).payload == [2, 4, 6]
-    await page.socket.close()
-    process.terminate()
-    assert await process.wait() == 0
+    try:
+        page = Page(f"http://127.0.0.1:{port}", "probe")
+        await reattached(page)
+        await page.emit("map", [1, 2, 3])
+        assert (await page.receive("mapped")).payload == [2, 4, 6]
+        await page.socket.close()
+    finally:
+        process.terminate()
+        assert await process.wait() == 0

@@ -66,6 +66,8 @@ class Nursery:
                     pass
             except OSError:
                 pass  # the parent is gone in the middle of a report
+        # The slots that end now wake nobody: the descriptor is closed before the process ends.
+        signal.set_wakeup_fd(-1)
         for number in list(self._pids):
             self._kill(number)
 

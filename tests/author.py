@@ -12,7 +12,7 @@ from databench.handling import Handling
 from databench.jobs import JobScope
 from databench.session import Session
 from databench.wire import codec
-from databench.wire.messages import TO_BROWSER, Ack, Attached, Ended, Gap, Message, Signal
+from databench.wire.messages import TO_BROWSER, Accepted, Attached, Ended, Gap, Message, Signal, StateChange
 
 
 class Collector:
@@ -50,7 +50,20 @@ class Pages:
         return max((m.seq for m in self.messages.get(viewer, []) if isinstance(m, Signal)), default=0)
 
     def others(self, viewer: str = "v") -> list[Message]:
-        return [m for m in self.messages.get(viewer, []) if isinstance(m, Attached | Ack | Gap | Ended)]
+        return [m for m in self.messages.get(viewer, []) if isinstance(m, Attached | Accepted | Gap | Ended)]
+
+    def told(self, viewer: str = "v") -> int:
+        return max((m.number for m in self.messages.get(viewer, []) if isinstance(m, StateChange)), default=0)
+
+    def known(self, viewer: str = "v") -> dict[str, object]:
+        """The state as the viewer has it."""
+        known: dict[str, object] = {}
+        for message in self.messages.get(viewer, []):
+            if isinstance(message, StateChange):
+                values, removed = codec.unpack(message.changes)
+                known = {} if message.whole else known
+                known = {name: value for name, value in (known | values).items() if name not in removed}
+        return known
 
     async def until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -62,7 +75,7 @@ class Pages:
         return self.named(name, viewer)
 
     def acknowledge(self, session: Session, viewer: str = "v") -> None:
-        session.acknowledge(viewer, self.last(viewer))
+        session.acknowledge(viewer, self.last(viewer), self.told(viewer))
 
 
 @contextmanager
@@ -78,10 +91,10 @@ class Live:
 
     def __init__(self, analysis: databench.Analysis, *, development: bool = False) -> None:
         self.pages = Pages()
-        self.session = Session(analysis.name, "token", self.pages.deliver)
+        self.session = Session(analysis.name, "token", self.pages.deliver, shared=analysis.state)
         engine = LocalEngine()
         self.handling = Handling(analysis, self.session, lambda check: JobScope(engine, check), development)
-        self.session.attach("v", 0, resumed=False)
+        self.session.attach("v", "page", 0, resumed=False)
 
     def send(self, signal: str, payload: object = None) -> None:
         self.handling.arrive(signal, codec.pack(payload))

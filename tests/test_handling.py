@@ -10,8 +10,11 @@ import pytest
 import databench
 from databench import handling
 from databench.handling import NULL
-from databench.wire.log import KEPT, RESERVED, WINDOW
+from databench.wire.log import BOUNDS, RESERVED
 from tests.author import Live, declared, living
+
+WINDOW = BOUNDS.window
+KEPT = BOUNDS.kept
 
 
 @pytest.fixture

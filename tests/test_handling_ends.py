@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 import databench
-from databench.wire.log import KEPT, WINDOW
+from databench.wire.log import BOUNDS
 from tests.author import Live, declared, living
+
+WINDOW = BOUNDS.window
+KEPT = BOUNDS.kept
 
 
 @databench.task

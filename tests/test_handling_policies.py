@@ -13,10 +13,12 @@ import databench
 from databench import handling
 from databench.handling import Threads
 from databench.signals import current_session
-from databench.wire.log import WINDOW
+from databench.wire.log import BOUNDS
 from tests.author import Live, declared, living
 
 BLOCKED = threading.Event()
+
+WINDOW = BOUNDS.window
 
 
 @databench.task

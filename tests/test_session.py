@@ -9,9 +9,14 @@ import databench
 from databench.errors import AnalysisError, Cancelled, PayloadError, RemoteProtocolError
 from databench.session import Session
 from databench.signals import current_session
-from databench.wire.log import KEPT, WINDOW
-from databench.wire.messages import Ack, Attached, Ended, Gap, Signal
+from databench.wire import codec
+from databench.wire.log import BOUNDS
+from databench.wire.messages import Accepted, Attached, Ended, Gap, Signal, StateChange
 from tests.author import Pages
+
+WINDOW = BOUNDS.window
+NO_STATE = StateChange(1, True, codec.pack([{}, []]))
+KEPT = BOUNDS.kept
 
 
 @pytest.fixture
@@ -22,7 +27,7 @@ def pages() -> Pages:
 @pytest.fixture
 async def session(pages: Pages) -> Session:
     session = Session("pi", "token", pages.deliver, max_payload=10_000)
-    session.attach("v", 0, resumed=False)
+    session.attach("v", "page", 0, resumed=False)
     return session
 
 
@@ -34,13 +39,13 @@ def fill(session: Session, count: int = WINDOW) -> None:
 async def test_who_attaches_is_answered_first(session: Session, pages: Pages) -> None:
     session.emit("a", 1)
     await pages.get("a")
-    assert pages.messages["v"] == [Attached("token", False, 0), Signal(1, "a", b"\x01")]
+    assert pages.messages["v"] == [Attached("token", False, 0, 0), NO_STATE, Signal(1, "a", b"\x01")]
 
 
 async def test_what_one_turn_emits_travels_together() -> None:
     frames: list[bytes] = []
     session = Session("pi", "token", lambda _, frame: frames.append(frame))
-    session.attach("v", 0, resumed=False)
+    session.attach("v", "page", 0, resumed=False)
     fill(session, 10)
     assert len(frames) == 1
     await asyncio.sleep(0)
@@ -48,7 +53,7 @@ async def test_what_one_turn_emits_travels_together() -> None:
 
 
 async def test_every_viewer_gets_every_signal(session: Session, pages: Pages) -> None:
-    session.attach("w", 0, resumed=True)
+    session.attach("w", "other", 0, resumed=True)
     session.emit("a", 1)
     await pages.get("a", viewer="w")
     assert pages.named("a") == [1]
@@ -60,20 +65,20 @@ async def test_who_comes_back_gets_what_it_missed(session: Session, pages: Pages
     await pages.get("n", 3)
     session.detach("v")
     fill(session, 2)
-    session.attach("again", 2, resumed=True)
+    session.attach("again", "page", 2, resumed=True)
     assert pages.signals("again") == [("n", 2), ("n", 0), ("n", 1)]
 
 
 async def test_who_comes_back_too_late_learns_how_much_is_lost(session: Session, pages: Pages) -> None:
     session.detach("v")
     fill(session, KEPT + 10)
-    session.attach("again", 2, resumed=True)
-    assert pages.others("again") == [Attached("token", True, 0), Gap(10, 8)]
+    session.attach("again", "page", 2, resumed=True)
+    assert pages.others("again") == [Attached("token", True, 0, 0), Gap(10, 8)]
 
 
 async def test_a_viewer_with_a_number_never_sent_is_refused(session: Session) -> None:
     with pytest.raises(RemoteProtocolError):
-        session.attach("w", 1, resumed=True)
+        session.attach("w", "other", 1, resumed=True)
     assert session.viewers == ["v"]
 
 
@@ -94,24 +99,24 @@ async def test_a_payload_beyond_the_limit_is_refused(session: Session) -> None:
 
 
 async def test_a_signal_that_came_before_is_not_handled_again(session: Session, pages: Pages) -> None:
-    assert session.accept(Signal(1, "run", b"\xc0"))
-    assert not session.accept(Signal(1, "run", b"\xc0"))
-    assert session.accept(Signal(2, "run", b"\xc0"))
-    await pages.until(lambda: Ack(2) in pages.messages["v"])
-    assert pages.others() == [Attached("token", False, 0), Ack(2)]
+    assert session.accept("v", Signal(1, "run", b"\xc0"))
+    assert not session.accept("v", Signal(1, "run", b"\xc0"))
+    assert session.accept("v", Signal(2, "run", b"\xc0"))
+    await pages.until(lambda: Accepted(2) in pages.messages["v"])
+    assert pages.others() == [Attached("token", False, 0, 0), Accepted(2)]
 
 
 async def test_a_signal_that_leaves_a_hole_closes_the_connection_with_4003(session: Session) -> None:
     with pytest.raises(RemoteProtocolError, match="signal 1 is missing, 2 came") as caught:
-        session.accept(Signal(2, "run", b"\xc0"))
+        session.accept("v", Signal(2, "run", b"\xc0"))
     assert caught.value.close_code == 4003
 
 
 async def test_a_duplicate_is_acknowledged_again(session: Session, pages: Pages) -> None:
-    session.accept(Signal(1, "run", b"\xc0"))
-    await pages.until(lambda: Ack(1) in pages.messages["v"])
-    session.accept(Signal(1, "run", b"\xc0"))
-    await pages.until(lambda: pages.messages["v"].count(Ack(1)) == 2)
+    session.accept("v", Signal(1, "run", b"\xc0"))
+    await pages.until(lambda: Accepted(1) in pages.messages["v"])
+    session.accept("v", Signal(1, "run", b"\xc0"))
+    await pages.until(lambda: pages.messages["v"].count(Accepted(1)) == 2)
 
 
 async def test_emit_in_a_thread_waits_for_room_and_goes_on_after_an_acknowledgement(
@@ -211,12 +216,12 @@ async def test_after_the_end_nothing_is_sent_any_more(session: Session, pages: P
 
 async def test_an_end_without_a_reason_tells_the_page_nothing(session: Session, pages: Pages) -> None:
     session.end("")
-    assert pages.messages["v"] == [Attached("token", False, 0)]
+    assert pages.messages["v"] == [Attached("token", False, 0, 0), NO_STATE]
 
 
 async def test_the_end_is_safe_while_threads_emit(session: Session, pages: Pages) -> None:
     for number in range(20):
-        session.attach(f"w{number}", 0, resumed=True)
+        session.attach(f"w{number}", f"page {number}", 0, resumed=True)
     threads = [asyncio.ensure_future(asyncio.to_thread(flood, session)) for _ in range(4)]
     await pages.get("flood", 10)
     session.end("over")

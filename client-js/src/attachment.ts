@@ -1,24 +1,29 @@
-// The browser's half of the session log: numbers in both directions, acknowledgements, what to send again.
+// The browser's half of the session log: what a page sees of its session, in order, and what it tells of that.
 // Sans-IO: events in, instructions out, time is an argument. Knows nothing of sockets, timers or values.
 
-import { OutboxFullError, ProtocolError } from "./errors.ts";
+import { ProtocolError } from "./errors.ts";
+import { Outbox } from "./outbox.ts";
+import { Owed } from "./owed.ts";
 import {
-  type Ack,
+  type Accepted,
   type Attached,
+  type Broadcast,
   CLOSE,
   decode,
   encode,
   type Gap,
   join,
-  LIMITS,
+  type Missed,
   type Signal,
+  type StateChange,
   type ToBrowser,
 } from "./protocol.ts";
 
 export type Instruction =
   | { readonly do: "send"; readonly frame: Uint8Array<ArrayBuffer> }
   | { readonly do: "deliver"; readonly name: string; readonly payload: Uint8Array }
-  | { readonly do: "report gap"; readonly count: number }
+  | { readonly do: "change state"; readonly whole: boolean; readonly changes: Uint8Array }
+  | { readonly do: "report gap"; readonly gap: GapNews }
   | { readonly do: "announce"; readonly session: SessionNews }
   | { readonly do: "remember"; readonly token: string | null }
   | { readonly do: "reload page"; readonly reason: string }
@@ -33,36 +38,36 @@ export interface SessionNews {
   readonly renewed: boolean;
   /** Signals of the earlier session which it never accepted. */
   readonly dropped: number;
+  /** Why the earlier session is over, where it said so. */
+  readonly reason: string | null;
 }
 
-type State = "detached" | "attaching" | "attached";
-
-/** What may arrive in each state; anything else is out of turn. */
-const EXPECTED: Readonly<Record<State, ReadonlySet<ToBrowser["tag"]>>> = {
-  detached: new Set(),
-  attaching: new Set(["attached", "ended", "reload"]),
-  attached: new Set(["signal", "ack", "gap", "ended", "reload"]),
-};
-
-interface Pending {
-  readonly name: string;
-  readonly payload: Uint8Array;
+/** How much was lost for this page, of the signals of its session or of the broadcasts to all pages. */
+export interface GapNews {
+  readonly kind: "signals" | "broadcasts";
+  readonly count: number;
 }
+
+type Phase = "detached" | "attaching" | "attached";
 
 export class Attachment {
-  #state: State = "detached";
+  readonly #page: string;
+  #phase: Phase = "detached";
   #token: string | null;
   #established = false;
   #hadSession: boolean;
+  /** What the page has not been told yet of a session that is over. */
+  #over = { reason: null as string | null, dropped: 0 };
 
-  #outbox: Pending[] = [];
-  #accepted = 0;
-  #sent = 0;
-
+  readonly #outbox = new Outbox();
+  readonly #owed = new Owed();
   #seen = 0;
-  #owed = { signals: 0, bytes: 0, due: null as number | null };
+  #heard = 0;
+  /** The number of the last state message of this connection. */
+  #stated = 0;
 
-  constructor(token: string | null = null) {
+  constructor(page: string, token: string | null = null) {
+    this.#page = page;
     this.#token = token;
     this.#hadSession = token !== null;
   }
@@ -72,40 +77,36 @@ export class Attachment {
     return this.#owed.due;
   }
 
-  /** Counts the emitted signals that the session has not acknowledged. */
-  get unacknowledged(): number {
-    return this.#outbox.length;
+  /** The token of the session that this page was attached to, until that is over. */
+  get session(): string | null {
+    return this.#established ? this.#token : null;
+  }
+
+  /** Counts the emitted signals that the session has not accepted, or those of one name. */
+  unaccepted(name?: string): number {
+    return name === undefined ? this.#outbox.size : this.#outbox.count(name);
   }
 
   opened(): Instruction[] {
-    this.#state = "attaching";
-    return [send(encode({ tag: "attach", token: this.#token, seen: this.#seen }))];
+    this.#phase = "attaching";
+    const [token, page, seen, heard] = [this.#token, this.#page, this.#seen, this.#heard];
+    return [send(encode({ tag: "attach", token, page, seen, heard }))];
   }
 
   disconnected(): void {
-    this.#state = "detached";
-    this.#sent = 0;
-    this.#settle();
+    this.#phase = "detached";
+    this.#stated = 0;
+    this.#outbox.disconnected();
+    this.#owed.settle();
   }
 
   emit(name: string, payload: Uint8Array): void {
-    if (this.#outbox.length >= LIMITS.outboxSignals) {
-      throw new OutboxFullError(
-        `${LIMITS.outboxSignals} signals wait for the server's acknowledgement; "${name}" was not emitted`,
-      );
-    }
-    this.#outbox.push({ name, payload });
+    this.#outbox.add(name, payload);
   }
 
   /** Sends what was emitted since, joined. */
   flush(): Instruction[] {
-    if (this.#state !== "attached" || this.#sent === this.#outbox.length) return [];
-    const first = this.#accepted + this.#sent + 1;
-    const messages = this.#outbox
-      .slice(this.#sent)
-      .map((pending, index) => encode({ tag: "signal", seq: first + index, ...pending }));
-    this.#sent = this.#outbox.length;
-    return join(messages).map(send);
+    return this.#phase === "attached" ? join(this.#outbox.send()).map(send) : [];
   }
 
   tick(now: number): Instruction[] {
@@ -116,100 +117,124 @@ export class Attachment {
     const instructions: Instruction[] = [];
     try {
       for (const message of decode(frame)) {
-        if (this.#state === "detached") break;
+        if (this.#phase === "detached") break;
         instructions.push(...this.#handle(message, now));
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       instructions.push(...this.#abandon(CLOSE.protocolError, error.message));
     }
+    if (this.#owed.state) instructions.push(...this.#acknowledge());
     return instructions;
   }
 
   #handle(message: ToBrowser, now: number): Instruction[] {
-    if (!EXPECTED[this.#state].has(message.tag)) {
-      throw new ProtocolError(`${message.tag} out of turn (${this.#state})`);
-    }
     switch (message.tag) {
       case "attached":
         return this.#attached(message);
-      case "signal":
-        return this.#signal(message, now);
-      case "ack":
-        return this.#ack(message);
-      case "gap":
-        return this.#gap(message, now);
       case "ended":
         return this.#ended(message.reason);
       case "reload":
         return [{ do: "reload page", reason: message.reason }];
+      default:
+        // What comes before the attach is answered is not meant for this page yet: a broadcast may be that early.
+        return this.#phase === "attached" ? this.#follow(message, now) : [];
     }
   }
 
-  #attached({ token, resumed, received }: Attached): Instruction[] {
-    let dropped = 0;
-    if (!this.#established || !resumed) {
-      if (this.#established) dropped = this.#outbox.splice(0).length;
-      if (!resumed) this.#seen = 0;
-    } else {
-      const taken = received - this.#accepted;
-      if (taken < 0 || taken > this.#outbox.length) {
+  #follow(message: Exclude<ToBrowser, { tag: "attached" | "ended" | "reload" }>, now: number): Instruction[] {
+    switch (message.tag) {
+      case "signal":
+        return this.#signal(message, now);
+      case "gap":
+        return this.#gap(message, now);
+      case "broadcast":
+        return this.#broadcast(message);
+      case "missed":
+        return this.#missed(message);
+      case "state":
+        return this.#state(message);
+      case "accepted":
+        return this.#accepted(message);
+    }
+  }
+
+  #attached({ token, resumed, received, heard }: Attached): Instruction[] {
+    if (this.#phase === "attached") throw new ProtocolError("attached out of turn: this page is attached");
+    if (this.#established && resumed) {
+      if (!this.#outbox.resume(received)) {
         return this.#ended("the session and this page do not agree on what was sent");
       }
-      this.#outbox.splice(0, taken);
+    } else {
+      if (this.#established) this.#over.dropped += this.#outbox.drop();
+      this.#outbox.restart(received);
     }
-    this.#accepted = received;
-    const renewed = this.#hadSession && !resumed;
+    if (!resumed) this.#seen = 0;
+    this.#heard = heard;
+    const session = { resumed, renewed: this.#hadSession && !resumed, ...this.#over };
+    this.#over = { reason: null, dropped: 0 };
     this.#token = token;
     this.#established = true;
     this.#hadSession = true;
-    this.#state = "attached";
-    return [
-      { do: "remember", token },
-      { do: "announce", session: { resumed, renewed, dropped } },
-      ...this.flush(),
-    ];
+    this.#phase = "attached";
+    return [{ do: "remember", token }, { do: "announce", session }, ...this.flush()];
   }
 
   #signal({ seq, name, payload }: Signal, now: number): Instruction[] {
-    if (seq > this.#seen + 1) {
-      return this.#abandon(CLOSE.missing, `signal ${seq} came after ${this.#seen}`);
-    }
-    if (seq <= this.#seen) return this.#owe(0, 0, now);
+    if (seq > this.#seen + 1) return this.#hole("signal", seq, this.#seen);
+    if (seq <= this.#seen) return this.#again(now);
     this.#seen = seq;
-    return [{ do: "deliver", name, payload }, ...this.#owe(1, payload.byteLength, now)];
+    return [{ do: "deliver", name, payload }, ...this.#owe(payload.byteLength, now)];
   }
 
   #gap({ seq, count }: Gap, now: number): Instruction[] {
-    if (seq <= this.#seen) return this.#owe(0, 0, now);
+    if (seq <= this.#seen) return this.#again(now);
     this.#seen = seq;
-    return [{ do: "report gap", count }, ...this.#owe(1, 0, now)];
+    return [{ do: "report gap", gap: { kind: "signals", count } }, ...this.#owe(0, now)];
   }
 
-  #ack({ seq }: Ack): Instruction[] {
-    const taken = seq - this.#accepted;
-    if (taken > this.#sent) throw new ProtocolError(`signal ${seq} was acknowledged, but never sent`);
-    if (taken > 0) {
-      this.#outbox.splice(0, taken);
-      this.#sent -= taken;
-      this.#accepted = seq;
-    }
+  #broadcast({ number, name, payload }: Broadcast): Instruction[] {
+    if (number > this.#heard + 1) return this.#hole("broadcast", number, this.#heard);
+    if (number <= this.#heard) return [];
+    this.#heard = number;
+    return [{ do: "deliver", name, payload }];
+  }
+
+  #missed({ number, count }: Missed): Instruction[] {
+    if (number <= this.#heard) return [];
+    this.#heard = number;
+    return [{ do: "report gap", gap: { kind: "broadcasts", count } }];
+  }
+
+  #state({ number, whole, changes }: StateChange): Instruction[] {
+    if (number > this.#stated + 1) return this.#hole("state", number, this.#stated);
+    this.#owed.change();
+    if (number <= this.#stated) return [];
+    this.#stated = number;
+    return [{ do: "change state", whole, changes }];
+  }
+
+  #accepted({ seq }: Accepted): Instruction[] {
+    if (!this.#outbox.accept(seq)) throw new ProtocolError(`signal ${seq} was accepted, but never sent`);
     return [];
   }
 
   #ended(reason: string): Instruction[] {
-    const dropped = this.#established ? this.#outbox.splice(0).length : 0;
+    this.#over.reason = reason;
+    if (this.#established) this.#over.dropped += this.#outbox.drop();
     this.#token = null;
     this.#established = false;
     this.#hadSession = true;
-    this.#accepted = 0;
-    this.#seen = 0;
+    this.#seen = this.#heard = 0;
     this.disconnected();
-    const lost = dropped ? `${reason} (${dropped} signals were not accepted)` : reason;
     return [
       { do: "remember", token: null },
-      { do: "attach anew", reason: lost },
+      { do: "attach anew", reason },
     ];
+  }
+
+  #hole(what: string, number: number, last: number): Instruction[] {
+    return this.#abandon(CLOSE.missing, `${what} ${number} came after ${last}`);
   }
 
   #abandon(code: number, reason: string): Instruction[] {
@@ -217,21 +242,18 @@ export class Attachment {
     return [{ do: "close", code, reason }];
   }
 
-  #owe(signals: number, bytes: number, now: number): Instruction[] {
-    const owed = this.#owed;
-    owed.signals += signals;
-    owed.bytes += bytes;
-    owed.due ??= now + LIMITS.ackMilliseconds;
-    return owed.signals >= LIMITS.ackSignals || owed.bytes >= LIMITS.ackBytes ? this.#acknowledge() : [];
+  #owe(bytes: number, now: number): Instruction[] {
+    return this.#owed.signal(bytes, now) ? this.#acknowledge() : [];
+  }
+
+  #again(now: number): Instruction[] {
+    this.#owed.again(now);
+    return [];
   }
 
   #acknowledge(): Instruction[] {
-    this.#settle();
-    return [send(encode({ tag: "ack", seq: this.#seen }))];
-  }
-
-  #settle(): void {
-    this.#owed = { signals: 0, bytes: 0, due: null };
+    this.#owed.settle();
+    return [send(encode({ tag: "ack", seq: this.#seen, state: this.#stated }))];
   }
 }
 

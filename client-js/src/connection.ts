@@ -1,11 +1,12 @@
 // One WebSocket at a time: performs what the attachment instructs, and comes back after a drop.
 // Decides nothing about signals; knows nothing of elements.
 
-import { Attachment, type Instruction, type SessionNews } from "./attachment.ts";
+import { Attachment, type GapNews, type Instruction, type SessionNews } from "./attachment.ts";
 import { Backoff } from "./backoff.ts";
 import type { Environment, Socket } from "./environment.ts";
 import { DatabenchError } from "./errors.ts";
 import { CLOSE, LOST, REACTIONS, type Reaction, SUBPROTOCOL } from "./protocol.ts";
+import type { TokenStore } from "./tokens.ts";
 
 /** The state of the connection, and what people should know about it. */
 export type Status =
@@ -18,8 +19,9 @@ export type Status =
 export interface Listener {
   status(status: Status): void;
   signal(name: string, payload: Uint8Array): void;
+  state(whole: boolean, changes: Uint8Array): void;
   session(news: SessionNews): void;
-  gap(count: number): void;
+  gap(gap: GapNews): void;
 }
 
 const ATTACH_PATIENCE = 10_000;
@@ -29,6 +31,7 @@ export class Connection {
   readonly #url: string;
   readonly #listener: Listener;
   readonly #environment: Environment;
+  readonly #tokens: TokenStore;
   readonly #attachment: Attachment;
   readonly #backoff = new Backoff();
   readonly #stopListening: () => void;
@@ -41,17 +44,28 @@ export class Connection {
   #callOffPatience: () => void = nothing;
   #callOffTick: () => void = nothing;
 
-  constructor(url: string, listener: Listener, environment: Environment) {
+  constructor(url: string, tokens: TokenStore, listener: Listener, environment: Environment) {
     this.#url = url;
     this.#listener = listener;
     this.#environment = environment;
-    this.#attachment = new Attachment(environment.tokens.read());
+    this.#tokens = tokens;
+    this.#attachment = new Attachment(environment.newPage(), tokens.read());
     this.#stopListening = environment.whenReachable(() => this.retry());
     this.#connect();
   }
 
   get status(): Status {
     return this.#status;
+  }
+
+  /** The token of the session that was attached last, until that is over. */
+  get session(): string | null {
+    return this.#status.state === "closed" ? null : this.#attachment.session;
+  }
+
+  /** Counts the emitted signals of one name that the session has not accepted. */
+  unaccepted(name: string): number {
+    return this.#attachment.unaccepted(name);
   }
 
   emit(name: string, payload: Uint8Array): void {
@@ -70,6 +84,7 @@ export class Connection {
   }
 
   close(): void {
+    this.#tokens.close();
     if (this.#status.state === "closed") return;
     this.#flush();
     this.#detach()?.close(CLOSE.done);
@@ -124,11 +139,14 @@ export class Connection {
         this.#backoff.progress();
         this.#listener.signal(instruction.name, instruction.payload);
         return;
+      case "change state":
+        this.#listener.state(instruction.whole, instruction.changes);
+        return;
       case "report gap":
-        this.#listener.gap(instruction.count);
+        this.#listener.gap(instruction.gap);
         return;
       case "remember":
-        this.#environment.tokens.write(instruction.token);
+        this.#tokens.write(instruction.token);
         return;
       case "announce":
         this.#opened(instruction.session);

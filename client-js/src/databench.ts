@@ -1,20 +1,22 @@
 // The object that authors hold: signals, status, elements. Puts the parts together and decides nothing itself.
 
 import { givenAddress, socketAddress } from "./address.ts";
-import type { SessionNews } from "./attachment.ts";
+import type { GapNews, SessionNews } from "./attachment.ts";
 import { Connection, type Status } from "./connection.ts";
 import { GenericElements } from "./elements/generic.ts";
 import { StatusLine } from "./elements/status.ts";
 import { wirePage } from "./elements/wire.ts";
-import { browserEnvironment, type Environment } from "./environment.ts";
+import { browserEnvironment, type Clock, type Environment } from "./environment.ts";
 import { DatabenchError } from "./errors.ts";
 import { Handlers, type Off } from "./events.ts";
+import { followSharedLinks, shareLink } from "./share.ts";
 import { Signals } from "./signals.ts";
+import { KnownState, ReadableState, WritableState } from "./state.ts";
 
 export interface Options {
   /** The WebSocket of the analysis, where it is not beside the client's script. */
   readonly url?: string;
-  /** Wire `data-signal` and `data-emit` of the page: by default the first Databench of a page does. */
+  /** Wire the `data-` attributes of the page: by default the first Databench of a page does. */
   readonly wire?: boolean;
   /** Show the state of the connection while it is not open. */
   readonly showStatus?: boolean;
@@ -27,8 +29,8 @@ export interface DatabenchEvents {
   readonly status: Status;
   /** A session was attached: a new one, or the one from before. */
   readonly session: SessionNews;
-  /** Signals were lost for this page. */
-  readonly gap: { readonly count: number };
+  /** Signals or broadcasts were lost for this page. */
+  readonly gap: GapNews;
 }
 
 const wired = new WeakSet<Document>();
@@ -36,11 +38,19 @@ const wired = new WeakSet<Document>();
 export class Databench {
   readonly name: string;
   readonly signals: Signals;
+  /** The session's own state. */
+  readonly state: WritableState;
+  /** What all sessions of the analysis share. */
+  readonly shared: WritableState;
+  /** The signals that handlers are at work for: `{running, waiting, accepts}`. */
+  readonly handling: ReadableState;
   readonly genericElements: GenericElements;
   readonly #events = new Handlers<[DatabenchEvents[keyof DatabenchEvents]]>();
   readonly #connection: Connection;
   readonly #statusLine: StatusLine | null;
+  readonly #known = new KnownState();
   readonly #unwire: Off;
+  readonly #unfollow: Off;
 
   /** `script` is the address of the client itself. */
   constructor(name: string, options: Options = {}, script: string | null = null) {
@@ -52,21 +62,32 @@ export class Databench {
       ? givenAddress(options.url, document.baseURI)
       : socketAddress(name, script, document.baseURI);
     const environment = { ...browserEnvironment(), ...options.environment };
-    this.signals = new Signals((signal, payload) => this.#connection.emit(signal, payload), tellConsole);
+    this.signals = new Signals(
+      (signal, payload) => this.#connection.emit(signal, payload),
+      tellConsole,
+      this.#known,
+    );
+    const emit = (signal: string, value: unknown) => this.signals.emit(signal, value);
+    this.state = new WritableState("state", this.#known, emit);
+    this.shared = new WritableState("shared", this.#known, emit);
+    this.handling = new ReadableState("handling", this.#known);
     this.genericElements = new GenericElements(this.signals);
     this.#statusLine =
       options.showStatus === false ? null : new StatusLine(name, environment.clock, () => this.retry());
     this.#connection = new Connection(
       url,
+      environment.tokens(url, name),
       {
         status: (status) => this.#announce("status", status),
         session: (news) => this.#announce("session", news),
-        gap: (count) => this.#announce("gap", { count }),
+        gap: (gap) => this.#announce("gap", gap),
+        state: (whole, changes) => this.#known.apply(whole, changes),
         signal: (signal, payload) => this.signals.deliver(signal, payload),
       },
       environment,
     );
-    this.#unwire = this.#wire(options.wire);
+    this.#unfollow = followSharedLinks(name, environment.reload);
+    this.#unwire = this.#wire(options.wire, environment.clock);
   }
 
   get status(): Status["state"] {
@@ -83,9 +104,17 @@ export class Databench {
     this.#connection.retry();
   }
 
+  /** The address at which somebody else sees this session; null until it is attached, and when it is over. */
+  shareLink(): string | null {
+    const token = this.#connection.session;
+    return token === null ? null : shareLink(location.href, this.name, token);
+  }
+
+  /** Ends the session, unless somebody else watches it. */
   close(): void {
     this.#connection.close();
     this.#statusLine?.remove();
+    this.#unfollow();
     this.#unwire();
   }
 
@@ -93,15 +122,21 @@ export class Databench {
     if (name === "status") this.#statusLine?.show(event as Status);
     if (name === "session") this.#statusLine?.attached(event as SessionNews);
     if (name === "gap") {
-      console.warn(`Databench: ${(event as DatabenchEvents["gap"]).count} signals were lost for this page`);
+      const { count, kind } = event as GapNews;
+      console.warn(`Databench: ${count} ${kind} were lost for this page`);
     }
     this.#events.call(name, event);
   }
 
-  #wire(asked: boolean | undefined): Off {
+  #wire(asked: boolean | undefined, clock: Clock): Off {
     if (!(asked ?? !wired.has(document))) return () => {};
     wired.add(document);
-    const unwire = wirePage(document, this.signals);
+    const unwire = wirePage(document, {
+      signals: this.signals,
+      known: this.#known,
+      clock,
+      unaccepted: (name) => this.#connection.unaccepted(name),
+    });
     return () => {
       wired.delete(document);
       unwire();

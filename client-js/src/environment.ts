@@ -1,5 +1,8 @@
 // What the client takes from the browser, as interfaces that a test replaces: time, sockets, storage, the page's life.
 
+import { takeSharedToken } from "./share.ts";
+import { type TokenStore, tabTokens } from "./tokens.ts";
+
 export interface Clock {
   now(): number;
   /** Calls `action` once after some milliseconds; returns what calls it off. */
@@ -13,30 +16,17 @@ export type Socket = Pick<
 
 export type SocketFactory = (url: string, subprotocol: string) => Socket;
 
-/** Keeps the token of the session. In memory, a reload of the page starts a new session. */
-export interface TokenStore {
-  read(): string | null;
-  write(token: string | null): void;
-}
-
 export interface Environment {
   readonly clock: Clock;
   readonly openSocket: SocketFactory;
-  readonly tokens: TokenStore;
+  /** A place for the token of one more connection to this WebSocket of this analysis. */
+  readonly tokens: (url: string, name: string) => TokenStore;
+  /** What a page calls itself, made at random. */
+  readonly newPage: () => string;
   readonly chance: () => number;
   readonly reload: () => void;
   /** Calls back when it is worth trying again at once; returns what stops it. */
   readonly whenReachable: (action: () => void) => () => void;
-}
-
-export function memoryTokens(): TokenStore {
-  let kept: string | null = null;
-  return {
-    read: () => kept,
-    write: (token) => {
-      kept = token;
-    },
-  };
 }
 
 const browserClock: Clock = {
@@ -47,11 +37,18 @@ const browserClock: Clock = {
   },
 };
 
+/** 16 hexadecimal characters. `crypto.randomUUID` is there on secure origins only. */
+function randomName(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 export function browserEnvironment(): Environment {
   return {
     clock: browserClock,
     openSocket: (url, subprotocol) => new WebSocket(url, subprotocol),
-    tokens: memoryTokens(),
+    tokens: (url, name) => tabTokens(url, takeSharedToken(name)),
+    newPage: randomName,
     chance: Math.random,
     reload: () => location.reload(),
     whenReachable: (action) => {

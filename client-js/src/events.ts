@@ -33,16 +33,23 @@ export class Handlers<Args extends unknown[]> {
   }
 
   call(name: string, ...args: Args): void {
-    for (const handler of this.#byName.get(name) ?? []) {
-      try {
-        handler(...args);
-      } catch (error) {
-        report(`a handler of "${name}" failed:`, error);
-      }
-    }
+    for (const handler of this.#byName.get(name) ?? []) attempt(name, handler, args);
+  }
+
+  /** Calls one handler of the name, unless it was removed meanwhile. */
+  callOne(handler: (...args: Args) => void, name: string, ...args: Args): void {
+    if (this.#byName.get(name)?.includes(handler)) attempt(name, handler, args);
   }
 
   clear(): void {
     this.#byName.clear();
+  }
+}
+
+function attempt<Args extends unknown[]>(name: string, handler: (...args: Args) => void, args: Args): void {
+  try {
+    handler(...args);
+  } catch (error) {
+    report(`a handler of "${name}" failed:`, error);
   }
 }

@@ -21,7 +21,9 @@ export const LIMITS = {
 export interface Attach {
   readonly tag: "attach";
   readonly token: string | null;
+  readonly page: string;
   readonly seen: number;
+  readonly heard: number;
 }
 export interface Signal {
   readonly tag: "signal";
@@ -32,16 +34,39 @@ export interface Signal {
 export interface Ack {
   readonly tag: "ack";
   readonly seq: number;
+  readonly state: number;
 }
 export interface Attached {
   readonly tag: "attached";
   readonly token: string;
   readonly resumed: boolean;
   readonly received: number;
+  readonly heard: number;
+}
+export interface Accepted {
+  readonly tag: "accepted";
+  readonly seq: number;
 }
 export interface Gap {
   readonly tag: "gap";
   readonly seq: number;
+  readonly count: number;
+}
+export interface StateChange {
+  readonly tag: "state";
+  readonly number: number;
+  readonly whole: boolean;
+  readonly changes: Uint8Array;
+}
+export interface Broadcast {
+  readonly tag: "broadcast";
+  readonly number: number;
+  readonly name: string;
+  readonly payload: Uint8Array;
+}
+export interface Missed {
+  readonly tag: "missed";
+  readonly number: number;
   readonly count: number;
 }
 export interface Ended {
@@ -54,7 +79,16 @@ export interface Reload {
 }
 
 export type FromBrowser = Attach | Signal | Ack;
-export type ToBrowser = Attached | Signal | Ack | Gap | Ended | Reload;
+export type ToBrowser =
+  | Attached
+  | Signal
+  | Accepted
+  | Gap
+  | StateChange
+  | Broadcast
+  | Missed
+  | Ended
+  | Reload;
 
 /** What the page does when its socket was closed with a code. */
 export interface Reaction {
@@ -86,11 +120,11 @@ const encoder = new Encoder();
 function fieldsOf(message: FromBrowser): unknown[] {
   switch (message.tag) {
     case "attach":
-      return [message.tag, message.token, message.seen];
+      return [message.tag, message.token, message.page, message.seen, message.heard];
     case "signal":
       return [message.tag, message.seq, message.name, message.payload];
     case "ack":
-      return [message.tag, message.seq];
+      return [message.tag, message.seq, message.state];
   }
 }
 
@@ -133,15 +167,35 @@ type Decoders = {
 // Fields are read in the order in which they are written here, which is their order on the wire.
 const DECODERS: Decoders = {
   attached: {
-    fields: 3,
-    read: (from) => ({ tag: "attached", token: from.text(), resumed: from.flag(), received: from.count() }),
+    fields: 4,
+    read: (from) => ({
+      tag: "attached",
+      token: from.text(),
+      resumed: from.flag(),
+      received: from.count(),
+      heard: from.count(),
+    }),
   },
   signal: {
     fields: 3,
     read: (from) => ({ tag: "signal", seq: from.count(), name: nameFrom(from), payload: from.bytes() }),
   },
-  ack: { fields: 1, read: (from) => ({ tag: "ack", seq: from.count() }) },
+  accepted: { fields: 1, read: (from) => ({ tag: "accepted", seq: from.count() }) },
   gap: { fields: 2, read: (from) => ({ tag: "gap", seq: from.count(), count: from.count() }) },
+  state: {
+    fields: 3,
+    read: (from) => ({ tag: "state", number: from.count(), whole: from.flag(), changes: from.bytes() }),
+  },
+  broadcast: {
+    fields: 3,
+    read: (from) => ({
+      tag: "broadcast",
+      number: from.count(),
+      name: nameFrom(from),
+      payload: from.bytes(),
+    }),
+  },
+  missed: { fields: 2, read: (from) => ({ tag: "missed", number: from.count(), count: from.count() }) },
   ended: { fields: 1, read: (from) => ({ tag: "ended", reason: from.text() }) },
   reload: { fields: 1, read: (from) => ({ tag: "reload", reason: from.text() }) },
 };

@@ -1,7 +1,9 @@
-// Signals by name: who handles them, and those that nobody handles yet. Knows nothing of connections.
+// Signals by name: who handles them, and those that nobody handles yet. Knows nothing of connections, and of state
+// only that its names are not those of signals.
 
 import { Handlers, type Off, report } from "./events.ts";
 import { LIMITS, problemWithName } from "./protocol.ts";
+import { isStateName, KnownState } from "./state.ts";
 import { decodeValue, encodeValue } from "./values.ts";
 
 /** Payloads are what the analysis sent; each handler knows its own. */
@@ -21,26 +23,37 @@ interface Unclaimed {
 export class Signals {
   readonly #send: (name: string, payload: Uint8Array) => void;
   readonly #observe: SignalHandler;
+  readonly #state: KnownState;
   readonly #handlers = new Handlers<[Payload, string]>();
   readonly #unclaimed = new Map<string, Unclaimed[]>();
   readonly #warned = new Set<string>();
   #unclaimedBytes = 0;
 
   /** `observe` is shown every signal before its handlers, and does not count as one of them. */
-  constructor(send: (name: string, payload: Uint8Array) => void, observe: SignalHandler = () => {}) {
+  constructor(
+    send: (name: string, payload: Uint8Array) => void,
+    observe: SignalHandler = () => {},
+    state = new KnownState(),
+  ) {
     this.#send = send;
     this.#observe = observe;
+    this.#state = state;
   }
 
-  /** Calls the handler for every signal of this name, `"*"` for all; returns what takes it off again. */
+  /**
+   * Calls the handler for every signal of this name, `"*"` for all; returns what takes it off again.
+   * A name of the state (`state:pi`) calls it with every value, soon with the one that is known; `"*"` is not told.
+   */
   on(name: string, handler: SignalHandler): Off {
+    if (isStateName(name)) return this.#state.on(name, handler);
     const off = this.#handlers.add(name, handler);
     if (this.#unclaimed.has(name)) queueMicrotask(() => this.#claim(name));
     return off;
   }
 
   off(name: string, handler?: SignalHandler): void {
-    this.#handlers.remove(name, handler);
+    if (isStateName(name)) this.#state.off(name, handler);
+    else this.#handlers.remove(name, handler);
   }
 
   /** Sends a signal to the analysis, now or as soon as the session is attached. */

@@ -26,9 +26,10 @@ export function encodeValue(value: unknown): Uint8Array<ArrayBuffer> {
   return encoder.encode(prepared(value, "payload", 0));
 }
 
-export function decodeValue(bytes: Uint8Array): unknown {
+/** Decodes what a page receives, which may be nested deeper by as many levels as are around the values. */
+export function decodeValue(bytes: Uint8Array, around = 0): unknown {
   try {
-    return settled(decoder.decode(bytes), 0);
+    return settled(decoder.decode(bytes), -around);
   } catch (error) {
     if (error instanceof ProtocolError) throw error;
     throw new ProtocolError(error instanceof Error ? error.message : String(error), { cause: error });

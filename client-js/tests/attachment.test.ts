@@ -2,14 +2,14 @@ import { encode } from "@msgpack/msgpack";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Attachment, type Instruction } from "../src/attachment.ts";
 import { LIMITS } from "../src/protocol.ts";
-import { frame, type Message, read, signal } from "./support/wire.ts";
+import { broadcast, frame, type Message, read, signal, state } from "./support/wire.ts";
 
 const NULL = encode(null);
 let attachment: Attachment;
 let now: number;
 
 beforeEach(() => {
-  attachment = new Attachment();
+  attachment = new Attachment("page");
   now = 0;
 });
 
@@ -19,10 +19,12 @@ const sent = (instructions: Instruction[]) =>
 const done = (instructions: Instruction[]) => instructions.map((instruction) => instruction.do);
 const names = (instructions: Instruction[]) =>
   instructions.flatMap((instruction) => (instruction.do === "deliver" ? [instruction.name] : []));
+const missing = expect.objectContaining({ do: "close", code: 4003 });
+const refused = expect.objectContaining({ do: "close", code: 4000 });
 
-function attach(token = "t", resumed = false, received = 0): Instruction[] {
+function attach(token = "t", resumed = false, received = 0, heard = 0): Instruction[] {
   attachment.opened();
-  return receive(["attached", token, resumed, received]);
+  return receive(["attached", token, resumed, received, heard]);
 }
 
 function emit(...signals: string[]): Message[] {
@@ -30,37 +32,58 @@ function emit(...signals: string[]): Message[] {
   return sent(attachment.flush());
 }
 
+function announced(instructions: Instruction[]): unknown {
+  return instructions.find((instruction) => instruction.do === "announce")?.session;
+}
+
 describe("attaching", () => {
   test("a page without a token asks for a new session", () => {
-    expect(sent(attachment.opened())).toEqual([["attach", null, 0]]);
+    expect(sent(attachment.opened())).toEqual([["attach", null, "page", 0, 0]]);
   });
 
-  test("a page with a kept token asks for its session", () => {
-    attachment = new Attachment("kept");
-    expect(sent(attachment.opened())).toEqual([["attach", "kept", 0]]);
+  test("a page with a kept token asks for its session, of which it has seen nothing", () => {
+    attachment = new Attachment("other", "kept");
+    expect(sent(attachment.opened())).toEqual([["attach", "kept", "other", 0, 0]]);
   });
 
-  test("after a drop it names the last signal it handled", () => {
-    attach("t");
-    receive(signal(1, "a"), signal(2, "b"));
+  test("after a drop it names the last signal and the last broadcast it handled", () => {
+    attach("t", false, 0, 6);
+    receive(signal(1, "a"), broadcast(7, "news"), signal(2, "b"));
     attachment.disconnected();
-    expect(sent(attachment.opened())).toEqual([["attach", "t", 2]]);
+    expect(sent(attachment.opened())).toEqual([["attach", "t", "page", 2, 7]]);
   });
 
   test("the first session is no news, one after another is", () => {
-    expect(attach("t")).toContainEqual({
-      do: "announce",
-      session: { resumed: false, renewed: false, dropped: 0 },
-    });
+    const nothing = { dropped: 0, reason: null };
+    expect(announced(attach("t"))).toEqual({ resumed: false, renewed: false, ...nothing });
     attachment.disconnected();
-    expect(attach("u")).toContainEqual({
-      do: "announce",
-      session: { resumed: false, renewed: true, dropped: 0 },
-    });
+    expect(announced(attach("t", true))).toEqual({ resumed: true, renewed: false, ...nothing });
+    attachment.disconnected();
+    expect(announced(attach("u"))).toEqual({ resumed: false, renewed: true, ...nothing });
   });
 
-  test("the token is handed out to be remembered", () => {
+  test("a token that is not known (any more) makes news, too", () => {
+    attachment = new Attachment("page", "kept");
+    expect(announced(attach("u"))).toMatchObject({ resumed: false, renewed: true });
+  });
+
+  test("the token is handed out to be remembered, and known while the session lives", () => {
+    expect(attachment.session).toBeNull();
     expect(attach("t")).toContainEqual({ do: "remember", token: "t" });
+    attachment.disconnected();
+    expect(attachment.session).toBe("t");
+    attachment.opened();
+    receive(["ended", "changed"]);
+    expect(attachment.session).toBeNull();
+  });
+
+  test("what comes before the answer is not heard: it is not meant for this page", () => {
+    attachment.opened();
+    expect(receive(broadcast(5, "early"), signal(1, "a"), state(1, true, {}), ["gap", 3, 3])).toEqual([]);
+    expect(names(receive(["attached", "t", false, 0, 5], broadcast(6, "news"), signal(1, "b")))).toEqual([
+      "news",
+      "b",
+    ]);
   });
 });
 
@@ -79,13 +102,13 @@ describe("signals to the page", () => {
   test("close the connection when one is missing, after those before it were delivered", () => {
     const instructions = receive(signal(1, "a"), signal(3, "c"), signal(4, "d"));
     expect(names(instructions)).toEqual(["a"]);
-    expect(instructions.at(-1)).toMatchObject({ do: "close", code: 4003 });
+    expect(instructions.at(-1)).toEqual(missing);
   });
 
   test("may leave a gap that the session declares", () => {
-    const instructions = receive(["gap", 41, 41], signal(42, "a"));
-    expect(instructions).toContainEqual({ do: "report gap", count: 41 });
-    expect(names(instructions)).toEqual(["a"]);
+    const instructions = receive(["gap", 41, 41], signal(42, "a"), ["gap", 40, 1]);
+    expect(instructions).toContainEqual({ do: "report gap", gap: { kind: "signals", count: 41 } });
+    expect(done(instructions)).toEqual(["report gap", "deliver"]);
   });
 
   test("begin at one again in a new session", () => {
@@ -93,6 +116,76 @@ describe("signals to the page", () => {
     attachment.disconnected();
     attach("u");
     expect(names(receive(signal(1, "c")))).toEqual(["c"]);
+  });
+});
+
+describe("broadcasts", () => {
+  beforeEach(() => void attach("t", false, 0, 6));
+
+  test("are delivered from where the attach says on, in no order with signals", () => {
+    expect(names(receive(broadcast(7, "a"), signal(1, "b"), broadcast(8, "c")))).toEqual(["a", "b", "c"]);
+  });
+
+  test("are dropped when they were heard before", () => {
+    receive(broadcast(7, "a"));
+    expect(receive(broadcast(7, "a"), broadcast(6, "b"))).toEqual([]);
+  });
+
+  test("close the connection when one is missing, and the next attach tells the last one", () => {
+    expect(receive(broadcast(8, "b"))).toEqual([missing]);
+    expect(sent(attachment.opened())).toEqual([["attach", "t", "page", 0, 6]]);
+  });
+
+  test("may be missed, as the session declares", () => {
+    const instructions = receive(["missed", 9, 3], ["missed", 9, 3], broadcast(10, "a"));
+    expect(instructions[0]).toEqual({ do: "report gap", gap: { kind: "broadcasts", count: 3 } });
+    expect(done(instructions)).toEqual(["report gap", "deliver"]);
+  });
+
+  test("are counted anew in a new session", () => {
+    receive(broadcast(7, "a"));
+    attachment.disconnected();
+    attach("u", false, 0, 2);
+    expect(names(receive(broadcast(3, "b")))).toEqual(["b"]);
+  });
+});
+
+describe("state", () => {
+  beforeEach(() => void attach());
+
+  test("is handed out and acknowledged at once, after the whole frame was handled", () => {
+    const instructions = receive(state(1, true, { "state:a": 1 }), signal(1, "a"), signal(2, "b"));
+    expect(instructions[0]).toEqual({
+      do: "change state",
+      whole: true,
+      changes: encode([{ "state:a": 1 }, []]),
+    });
+    expect(done(instructions)).toEqual(["change state", "deliver", "deliver", "send"]);
+    expect(sent(instructions)).toEqual([["ack", 2, 1]]);
+    expect(attachment.due).toBeNull();
+  });
+
+  test("is acknowledged once where signals are due in the same frame", () => {
+    const signals = Array.from({ length: 256 }, (_, index) => signal(index + 1, "a"));
+    expect(sent(receive(state(1, true, {}), ...signals))).toEqual([["ack", 256, 1]]);
+  });
+
+  test("that comes again is not handed out again, but acknowledged", () => {
+    receive(state(1, true, {}));
+    const instructions = receive(state(1, true, {}));
+    expect(done(instructions)).toEqual(["send"]);
+    expect(sent(instructions)).toEqual([["ack", 0, 1]]);
+  });
+
+  test("that leaves a hole closes the connection, and nothing is acknowledged", () => {
+    expect(receive(state(2, false, {}))).toEqual([missing]);
+  });
+
+  test("is numbered anew on each connection", () => {
+    receive(state(1, true, {}), state(2, false, {}));
+    attachment.disconnected();
+    attach("t", true);
+    expect(sent(receive(signal(1, "a"), state(1, true, {})))).toEqual([["ack", 1, 1]]);
   });
 });
 
@@ -106,15 +199,15 @@ describe("acknowledging", () => {
     receive(signal(2, "b"));
     expect(attachment.due).toBe(1_050);
     expect(attachment.tick(1_049)).toEqual([]);
-    expect(sent(attachment.tick(1_050))).toEqual([["ack", 2]]);
+    expect(sent(attachment.tick(1_050))).toEqual([["ack", 2, 0]]);
     expect(attachment.due).toBeNull();
   });
 
   test("does not wait after 256 signals", () => {
     const signals = Array.from({ length: 600 }, (_, index) => signal(index + 1, "a"));
     expect(sent(receive(...signals))).toEqual([
-      ["ack", 256],
-      ["ack", 512],
+      ["ack", 256, 0],
+      ["ack", 512, 0],
     ]);
   });
 
@@ -124,14 +217,14 @@ describe("acknowledging", () => {
   });
 
   test("does not wait after 1 MiB", () => {
-    expect(sent(receive(signal(1, "a", new Uint8Array(LIMITS.ackBytes))))).toEqual([["ack", 1]]);
+    expect(sent(receive(signal(1, "a", new Uint8Array(LIMITS.ackBytes))))).toEqual([["ack", 1, 0]]);
   });
 
   test("is repeated for a signal that was seen before", () => {
     receive(signal(1, "a"));
     attachment.tick(100);
     receive(signal(1, "a"));
-    expect(sent(attachment.tick(200))).toEqual([["ack", 1]]);
+    expect(sent(attachment.tick(200))).toEqual([["ack", 1, 0]]);
   });
 
   test("is not owed any more after a drop", () => {
@@ -152,10 +245,10 @@ describe("signals from the page", () => {
     ]);
   });
 
-  test("are numbered on from what a kept session has received", () => {
-    attachment = new Attachment("kept");
+  test("begin at one in a session that an earlier load of the page had", () => {
+    attachment = new Attachment("page", "kept");
     emit("a");
-    expect(sent(attach("kept", true, 7)).map(([, seq]) => seq)).toEqual([8]);
+    expect(sent(attach("kept", true, 0)).map(([, seq]) => seq)).toEqual([1]);
   });
 
   test("are sent once while the connection lives", () => {
@@ -176,87 +269,87 @@ describe("signals from the page", () => {
     ]);
   });
 
-  test("are forgotten when they are acknowledged", () => {
+  test("are forgotten when they are accepted", () => {
     attach();
-    emit("a", "b", "c");
-    receive(["ack", 2]);
-    expect(attachment.unacknowledged).toBe(1);
-    receive(["ack", 1]);
-    expect(attachment.unacknowledged).toBe(1);
+    emit("a", "b", "a");
+    receive(["accepted", 1]);
+    expect([attachment.unaccepted(), attachment.unaccepted("a")]).toEqual([2, 1]);
+    receive(["accepted", 1]);
+    receive(["accepted", 3]);
+    receive(["accepted", 2]);
+    expect([attachment.unaccepted(), attachment.unaccepted("a")]).toEqual([0, 0]);
   });
 
-  test("are bounded: the 1,025th that is not acknowledged throws, and the connection goes on", () => {
+  test("are bounded: the 1,025th that is not accepted throws, and the connection goes on", () => {
     attach();
     for (let count = 0; count < LIMITS.outboxSignals; count += 1) attachment.emit("a", NULL);
     expect(() => attachment.emit("b", NULL)).toThrow(/1024 signals wait.*"b" was not emitted/);
     attachment.flush();
-    receive(["ack", 1]);
+    receive(["accepted", 1]);
     expect(emit("b").map(([, seq]) => seq)).toEqual([1_025]);
   });
 
-  test("of a session that is over are dropped and counted", () => {
+  test("of a session that is over are dropped and counted, and those of the next begin at one", () => {
     attach();
     emit("a", "b");
     attachment.disconnected();
-    expect(attach("u")).toContainEqual({
-      do: "announce",
-      session: { resumed: false, renewed: true, dropped: 2 },
-    });
+    expect(announced(attach("u"))).toMatchObject({ renewed: true, dropped: 2 });
     expect(emit("c").map(([, seq, name]) => [seq, name])).toEqual([[1, "c"]]);
   });
 });
 
 describe("the end of a session", () => {
-  test("is followed by an attach without a token", () => {
+  test("is followed by an attach without a token, and without numbers", () => {
     attach();
-    const instructions = receive(signal(1, "a"), ["ended", "changed"], signal(2, "b"));
-    expect(done(instructions)).toEqual(["deliver", "remember", "attach anew"]);
-    expect(sent(attachment.opened())).toEqual([["attach", null, 0]]);
+    const instructions = receive(signal(1, "a"), broadcast(1, "n"), ["ended", "changed"], signal(2, "b"));
+    expect(done(instructions)).toEqual(["deliver", "deliver", "remember", "attach anew"]);
+    expect(sent(attachment.opened())).toEqual([["attach", null, "page", 0, 0]]);
   });
 
-  test("drops what it did not accept, and keeps what is emitted after it for the next one", () => {
+  test("may come before the attach is answered", () => {
+    attachment.opened();
+    expect(done(receive(["ended", "changed"]))).toEqual(["remember", "attach anew"]);
+  });
+
+  test("is news of the next session: why it came, and what it had not accepted", () => {
     attach();
     emit("a");
     receive(["ended", "changed"]);
     attachment.emit("b", NULL);
     const instructions = attach("u");
     expect(sent(instructions).map(([, seq, name]) => [seq, name])).toEqual([[1, "b"]]);
-    expect(instructions).toContainEqual({
-      do: "announce",
-      session: { resumed: false, renewed: true, dropped: 0 },
-    });
+    expect(announced(instructions)).toEqual({ resumed: false, renewed: true, dropped: 1, reason: "changed" });
+    attachment.disconnected();
+    expect(announced(attach("v"))).toMatchObject({ dropped: 1, reason: null });
   });
 
-  test("is assumed when the session has received what was never sent", () => {
+  test.each([
+    ["more than this page has", 5],
+    ["less than it had accepted: it has forgotten this page", 0],
+  ])("is assumed when the session has received %s", (_, received) => {
     attach();
-    emit("a");
+    emit("a", "b");
+    receive(["accepted", 1]);
     attachment.disconnected();
-    expect(done(attach("t", true, 5))).toEqual(["remember", "attach anew"]);
+    expect(done(attach("t", true, received))).toEqual(["remember", "attach anew"]);
+    expect(announced(attach("u"))).toMatchObject({ renewed: true, dropped: 1 });
   });
 });
 
 describe("a message out of turn closes the connection with 4000", () => {
-  const closing = expect.objectContaining({ do: "close", code: 4000 });
-
-  test("a signal before the attach was answered", () => {
-    attachment.opened();
-    expect(receive(signal(1, "a"))).toEqual([closing]);
-  });
+  beforeEach(() => void attach());
 
   test("a second answer to the attach", () => {
-    attach();
-    expect(receive(["attached", "t", true, 0])).toEqual([closing]);
+    expect(receive(["attached", "t", true, 0, 0])).toEqual([refused]);
   });
 
-  test("an acknowledgement of what was never sent", () => {
-    attach();
-    expect(receive(["ack", 1])).toEqual([closing]);
+  test("the acceptance of what was never sent", () => {
+    expect(receive(["accepted", 1])).toEqual([refused]);
   });
 
   test("a frame that does not decode is refused as a whole", () => {
-    attach();
     const half = frame(signal(1, "a"), signal(2, "b")).slice(0, -1);
-    expect(attachment.receive(half, now)).toEqual([closing]);
+    expect(attachment.receive(half, now)).toEqual([refused]);
   });
 });
 

@@ -2,7 +2,7 @@ import { encode } from "@msgpack/msgpack";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { Connection, type Listener } from "../src/connection.ts";
 import { FakeBrowser } from "./support/browser.ts";
-import { signal } from "./support/wire.ts";
+import { broadcast, signal, state } from "./support/wire.ts";
 
 const NULL = encode(null);
 let browser: FakeBrowser;
@@ -14,8 +14,14 @@ beforeEach(() => {
   vi.spyOn(console, "warn").mockImplementation(() => {});
   browser = new FakeBrowser();
   delivered = [];
-  listener = { status: vi.fn(), session: vi.fn(), gap: vi.fn(), signal: (name) => delivered.push(name) };
-  connection = new Connection("ws://here/ws/pi", listener, browser.environment);
+  listener = {
+    status: vi.fn(),
+    session: vi.fn(),
+    gap: vi.fn(),
+    state: vi.fn(),
+    signal: (name) => delivered.push(name),
+  };
+  connection = new Connection("ws://here/ws/pi", browser.tokens, listener, browser.environment);
 });
 
 const sent = () => browser.socket.sent;
@@ -29,14 +35,14 @@ describe("a connection", () => {
       binaryType: "arraybuffer",
     });
     browser.socket.open();
-    expect(sent()).toEqual([["attach", null, 0]]);
+    expect(sent()).toEqual([["attach", null, "page", 0, 0]]);
     expect(connection.status.state).toBe("connecting");
   });
 
   test("is open when the attach was answered", () => {
     browser.socket.attach("t");
     expect(connection.status.state).toBe("open");
-    expect(browser.tokens.read()).toBe("t");
+    expect([browser.tokens.read(), connection.session]).toEqual(["t", "t"]);
   });
 
   test("joins what is emitted in one turn of the page into one frame", async () => {
@@ -57,7 +63,7 @@ describe("a connection", () => {
     browser.clock.advance(49);
     expect(sent()).toHaveLength(1);
     browser.clock.advance(1);
-    expect(sent().at(-1)).toEqual(["ack", 1]);
+    expect(sent().at(-1)).toEqual(["ack", 1, 0]);
   });
 
   test("waits with one timer, however many frames come", () => {
@@ -66,10 +72,32 @@ describe("a connection", () => {
     expect(browser.clock.pending).toBe(1);
   });
 
-  test("passes a gap and a reload on", () => {
-    browser.socket.attach().receive(["gap", 3, 3], ["reload", "changed"]);
-    expect(listener.gap).toHaveBeenCalledWith(3);
+  test("passes broadcasts, gaps and a reload on", () => {
+    browser.socket
+      .attach()
+      .receive(["gap", 3, 3], ["missed", 2, 2], broadcast(3, "news"), ["reload", "changed"]);
+    expect(listener.gap).toHaveBeenCalledWith({ kind: "signals", count: 3 });
+    expect(listener.gap).toHaveBeenCalledWith({ kind: "broadcasts", count: 2 });
+    expect(delivered).toEqual(["news"]);
     expect(browser.reloads).toBe(1);
+  });
+
+  test("passes state on and acknowledges it then", () => {
+    const before: number[] = [];
+    listener.state = vi.fn(() => before.push(sent().length));
+    browser.socket.attach().receive(state(1, true, { "state:pi": 3 }), signal(1, "a"));
+    expect(listener.state).toHaveBeenCalledWith(true, encode([{ "state:pi": 3 }, []]));
+    expect([before, sent().slice(1)]).toEqual([[1], [["ack", 1, 1]]]);
+  });
+
+  test("knows what of a name is not accepted", () => {
+    const socket = browser.socket.attach();
+    for (const name of ["a", "b", "a"]) connection.emit(name, NULL);
+    expect(connection.unaccepted("a")).toBe(2);
+    return Promise.resolve().then(() => {
+      socket.receive(["accepted", 2]);
+      expect(connection.unaccepted("a")).toBe(1);
+    });
   });
 
   test("comes back when the attach is not answered within ten seconds", () => {
@@ -90,7 +118,7 @@ describe("after a drop", () => {
     browser.clock.advance(100);
     browser.socket.attach("t", true, 0);
     expect(sent()).toEqual([
-      ["attach", "t", 1],
+      ["attach", "t", "page", 1, 0],
       ["signal", 1, "x", NULL],
     ]);
   });
@@ -138,7 +166,12 @@ describe("after a drop", () => {
     browser.socket.attach("t").cut();
     browser.clock.advance(100);
     browser.socket.attach("u", false);
-    expect(listener.session).toHaveBeenLastCalledWith({ resumed: false, renewed: true, dropped: 0 });
+    expect(listener.session).toHaveBeenLastCalledWith({
+      resumed: false,
+      renewed: true,
+      dropped: 0,
+      reason: null,
+    });
   });
 });
 
@@ -172,12 +205,20 @@ describe("close codes", () => {
     expect(attempts()).toBe(5);
   });
 
+  test("a hole in the broadcasts makes it close with 4003 and attach again from where it was", () => {
+    const first = browser.socket.attach("t", false, 0, 4).receive(broadcast(5, "a"), broadcast(7, "c"));
+    expect(first.closedWith).toBe(4003);
+    browser.clock.advance(0);
+    browser.socket.open();
+    expect(sent()).toEqual([["attach", "t", "page", 0, 5]]);
+  });
+
   test("a hole makes it close with 4003 and attach again from where it was", () => {
     const first = browser.socket.attach("t").receive(signal(1, "a"), signal(3, "c"));
     expect(first.closedWith).toBe(4003);
     browser.clock.advance(0);
     browser.socket.open();
-    expect(sent()).toEqual([["attach", "t", 1]]);
+    expect(sent()).toEqual([["attach", "t", "page", 1, 0]]);
     expect(delivered).toEqual(["a"]);
   });
 
@@ -190,10 +231,12 @@ describe("close codes", () => {
   test("the end of a session is followed by an attach anew", () => {
     const first = browser.socket.attach("t").receive(["ended", "changed"]);
     expect(first.closedWith).toBe(1000);
-    expect(browser.tokens.read()).toBeNull();
+    expect([browser.tokens.read(), connection.session]).toEqual([null, null]);
     browser.clock.advance(0);
     browser.socket.open();
-    expect(sent()).toEqual([["attach", null, 0]]);
+    expect(sent()).toEqual([["attach", null, "page", 0, 0]]);
+    browser.socket.receive(["attached", "u", false, 0, 0]);
+    expect(listener.session).toHaveBeenLastCalledWith(expect.objectContaining({ reason: "changed" }));
   });
 });
 
@@ -205,6 +248,14 @@ describe("closing by the page", () => {
     expect(sent().at(-1)?.[2]).toBe("bye");
     expect(browser.socket.closedWith).toBe(1000);
     expect([connection.status.state, browser.clock.pending]).toEqual(["closed", 0]);
+    expect([browser.tokens.closed, connection.session]).toEqual([true, null]);
+  });
+
+  test("forgets the token also when the connection was given up before", () => {
+    browser.socket.attach().cut(4001);
+    expect(browser.tokens.read()).toBe("t");
+    connection.close();
+    expect(browser.tokens.closed).toBe(true);
   });
 
   test("in a handler keeps the rest of the frame from being delivered", () => {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Databench } from "../src/databench.ts";
 import { FakeBrowser } from "./support/browser.ts";
 import { nextFrame } from "./support/page.ts";
-import { signal } from "./support/wire.ts";
+import { broadcast, signal, state } from "./support/wire.ts";
 
 let browser: FakeBrowser;
 let databench: Databench;
@@ -53,10 +53,10 @@ describe("a Databench", () => {
     databench.on("status", status);
     const off = databench.on("session", session);
     databench.on("gap", gap);
-    browser.socket.attach().receive(["gap", 7, 7]);
+    browser.socket.attach().receive(["gap", 7, 7], ["missed", 2, 2]);
     expect(status).toHaveBeenCalledWith({ state: "open" });
-    expect(session).toHaveBeenCalledWith({ resumed: false, renewed: false, dropped: 0 });
-    expect(gap).toHaveBeenCalledWith({ count: 7 });
+    expect(session).toHaveBeenCalledWith({ resumed: false, renewed: false, dropped: 0, reason: null });
+    expect(gap.mock.calls).toEqual([[{ kind: "signals", count: 7 }], [{ kind: "broadcasts", count: 2 }]]);
     off();
     browser.socket.cut();
     browser.clock.advance(100);
@@ -78,7 +78,7 @@ describe("a Databench", () => {
     });
     browser.socket.attach().receive(signal(1, "a"));
     browser.clock.advance(50);
-    expect(browser.socket.sent.at(-1)).toEqual(["ack", 1]);
+    expect(browser.socket.sent.at(-1)).toEqual(["ack", 1, 0]);
   });
 
   test("needs a name", () => {
@@ -96,4 +96,140 @@ describe("a Databench", () => {
     expect([databench.status, browser.clock.pending]).toEqual(["closed", 0]);
     expect(document.querySelector(".databench-status p")).toBeNull();
   });
+});
+
+describe("state", () => {
+  test("is known, told to handlers and acknowledged at once", () => {
+    const handler = vi.fn();
+    databench.signals.on("state:pi", handler);
+    databench.state.on("pi", handler);
+    browser.socket
+      .attach()
+      .receive(state(1, true, { "state:pi": 3, "shared:n": 7, "handling:run": { running: 1 } }));
+    expect(handler.mock.calls).toEqual([
+      [3, "state:pi"],
+      [3, "state:pi"],
+    ]);
+    expect([databench.state.get("pi"), databench.shared.get("n"), databench.handling.get("run")]).toEqual([
+      3,
+      7,
+      { running: 1 },
+    ]);
+    expect([databench.state.keys(), databench.shared.keys(), databench.handling.keys()]).toEqual([
+      ["pi"],
+      ["n"],
+      ["run"],
+    ]);
+    expect(browser.socket.sent.at(-1)).toEqual(["ack", 0, 1]);
+  });
+
+  test("is set by signals, in their order", async () => {
+    browser.socket.attach();
+    databench.state.set("draws", 5);
+    databench.signals.emit("run");
+    databench.shared.set("n", 1);
+    await Promise.resolve();
+    expect(browser.socket.sent.slice(1).map(([, seq, name]) => [seq, name])).toEqual([
+      [1, "state:draws"],
+      [2, "run"],
+      [3, "shared:n"],
+    ]);
+    expect(databench.state.get("draws")).toBeUndefined();
+  });
+
+  test("of a session that is over is gone with the first that the next one tells", () => {
+    const handler = vi.fn();
+    databench.state.on("pi", handler);
+    browser.socket.attach().receive(state(1, true, { "state:pi": 3 }));
+    browser.socket.cut();
+    browser.clock.advance(100);
+    browser.socket.attach("u").receive(state(1, true, { "state:e": 2 }));
+    expect(handler).toHaveBeenLastCalledWith(undefined, "state:pi");
+    expect(databench.state.keys()).toEqual(["e"]);
+  });
+
+  test("reaches the elements of the page, and fields set it", async () => {
+    databench.close();
+    document.body.innerHTML =
+      '<b data-signal="state:n"></b><input data-state="n"><button data-emit="run">go</button>';
+    databench = create();
+    const values = { "state:n": 3, "handling:run": { running: 1, waiting: 0, accepts: false } };
+    browser.socket.attach().receive(state(1, true, values));
+    await nextFrame();
+    const field = document.querySelector("input") as HTMLInputElement;
+    const button = document.querySelector("button") as HTMLButtonElement;
+    expect([document.querySelector("b")?.textContent, field.value, button.disabled]).toEqual([
+      "3",
+      "3",
+      true,
+    ]);
+    field.value = "4";
+    field.dispatchEvent(new Event("change"));
+    await Promise.resolve();
+    expect(browser.socket.sent.at(-1)?.slice(0, 3)).toEqual(["signal", 1, "state:n"]);
+    databench.close();
+    expect(button.outerHTML).toBe('<button data-emit="run">go</button>');
+  });
+});
+
+test("a broadcast is a signal like any other", () => {
+  const handler = vi.fn();
+  databench.signals.on("news", handler);
+  browser.socket.attach("t", false, 0, 4).receive(broadcast(5, "news", "all"));
+  expect(handler).toHaveBeenCalledWith("all", "news");
+});
+
+test("the page says why its session is over", async () => {
+  vi.spyOn(console, "warn").mockImplementation(() => {});
+  browser.socket.attach().receive(["ended", "the analysis was changed"]);
+  browser.clock.advance(0);
+  browser.socket.attach("u");
+  await nextFrame();
+  expect(document.querySelector(".databench-status")?.textContent).toBe(
+    "The session is over: the analysis was changed. This is a new one.",
+  );
+});
+
+describe("a link to the session", () => {
+  test("is there while there is a session", () => {
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    expect(databench.shareLink()).toBeNull();
+    browser.socket.attach("3f.Zm9v");
+    expect(databench.shareLink()).toBe(`${location.href}#databench=pi:3f.Zm9v`);
+    browser.socket.cut();
+    expect(databench.shareLink()).not.toBeNull();
+    browser.clock.advance(100);
+    browser.socket.attach("3f.Zm9v", true).receive(["ended", "changed"]);
+    expect(databench.shareLink()).toBeNull();
+  });
+
+  test("is no more when the page is done", () => {
+    browser.socket.attach("t");
+    databench.close();
+    expect(databench.shareLink()).toBeNull();
+  });
+
+  test("leads to the session of its token, and is not left in the address bar", async () => {
+    history.replaceState(null, "", "/#databench=pi:3f.Zm9v");
+    const { tokens: _, ...environment } = browser.environment;
+    const shared = create("pi", { environment });
+    browser.socket.open();
+    expect(browser.socket.sent).toEqual([["attach", "3f.Zm9v", "page", 0, 0]]);
+    expect(location.href).not.toContain("#");
+    browser.socket.receive(["attached", "new", false, 0, 0]);
+    await nextFrame();
+    expect(document.querySelector(".databench-status")?.textContent).toContain("this is a new session");
+    shared.close();
+  });
+});
+
+test("a page that is left keeps its session, and finds it when it is loaded again", () => {
+  const { tokens: _, ...environment } = browser.environment;
+  const url = "ws://h/ws/kept";
+  const left = create("pi", { environment, url });
+  browser.socket.attach("3f.Zm9v");
+  dispatchEvent(new Event("pagehide"));
+  expect([browser.socket.closedWith, Object.values(sessionStorage)]).toEqual([undefined, ["3f.Zm9v"]]);
+  left.close();
+  sessionStorage.clear();
 });

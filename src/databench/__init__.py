@@ -16,7 +16,9 @@ from databench.errors import (
     TaskError,
 )
 from databench.jobs import Job, map, submit, task, worker_name
-from databench.session import Session, sleep, thread
+from databench.session import Session
+from databench.state import State
+from databench.threads import sleep, thread
 
 __all__ = [
     "Analysis",
@@ -30,6 +32,7 @@ __all__ = [
     "PayloadError",
     "ProtocolError",
     "Session",
+    "State",
     "TaskError",
     "map",
     "sleep",

@@ -13,9 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from databench.analysis import Analysis
+from databench.announcing import Announcer, Work
 from databench.errors import Cancelled, MismatchError, RemoteProtocolError
 from databench.jobs import JobScope, current_scope
 from databench.policies import WAITING, Begin, Cancel, Drop, Refuse, Step, Turns
+from databench.requests import StateRequests
 from databench.runs import Run, current_run
 from databench.session import Session
 from databench.signals import Handler, current_session
@@ -74,6 +76,8 @@ class Handling:
     """Shared by all sessions of the runner."""
     _turns: dict[Handler, Turns[_Call]] = field(default_factory=dict)
     _running: set[_Call] = field(default_factory=set)
+    _announcer: Announcer = field(init=False)
+    _requests: StateRequests = field(init=False)
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -87,14 +91,14 @@ class Handling:
 
         self.session.report = report
         self.session.cancelling = cancel
+        self._announcer = Announcer(self.session.handled, self._work)
+        self._requests = StateRequests(self.session.state, self.analysis.state)
 
     def arrive(self, signal: str, payload: bytes) -> None:
         """Handle a signal; what cannot be handled is answered with a `warn` signal."""
         handlers = self.analysis.signals.handlers(signal)
-        if not handlers and signal == CANCEL:
-            self._cancel_for_page(payload)
-        elif not handlers and signal not in ("connect", "disconnect"):
-            self._warn(signal, f"nobody handles the signal {signal!r}; {self._known()}")
+        if not handlers:
+            self._arrive_unhandled(signal, payload)
         for handler in handlers:
             if (turns := self._turns.get(handler)) is None:
                 turns = self._turns[handler] = Turns(handler.policy, WAITING)
@@ -102,6 +106,17 @@ class Handling:
             self._perform(turns.arrive(_Call(handler, turns, payload, Run(signal)), room=not busy), busy)
             if turns.idle:
                 del self._turns[handler]
+        if handlers:
+            self._announcer.changed(signal)
+
+    def _arrive_unhandled(self, signal: str, payload: bytes) -> None:
+        if self._requests.concerns(signal):
+            if refused := self._requests.take_over(signal, payload):
+                self._warn(signal, refused)
+        elif signal == CANCEL:
+            self._cancel_for_page(payload)
+        elif signal not in ("connect", "disconnect"):
+            self._warn(signal, f"nobody handles the signal {signal!r}; {self._known()}")
 
     def refuse(self, signal: str, reason: str) -> None:
         """Answer a signal that is not handled with a `warn` signal."""
@@ -112,9 +127,11 @@ class Handling:
         for handler in self.analysis.signals.handlers(signal):
             if (turns := self._turns.get(handler)) is not None:
                 self._perform(turns.cancel())
+        self._announcer.changed(signal)
 
     def end(self) -> None:
         """Cancel everything that runs or waits, then run the `disconnect` handlers."""
+        self._announcer.stop()
         for turns in self._turns.values():
             turns.cancel()
         self._turns.clear()
@@ -163,12 +180,23 @@ class Handling:
                     call.stop()
                 case Drop():
                     log.debug("%s: a waiting signal %r was dropped", self.analysis.name, signal)
-                case Refuse(_, "room"):
-                    self._warn(signal, busy)
-                case Refuse(_, "waiting"):
-                    self._warn(signal, f"busy: {WAITING} signals {signal!r} are waiting to be handled")
-                case Refuse():
-                    self._warn(signal, f"busy: the signal {signal!r} is being handled")
+                case Refuse(_, because):
+                    reasons = {
+                        "room": busy,
+                        "waiting": f"busy: {WAITING} signals {signal!r} are waiting to be handled",
+                        "running": f"busy: the signal {signal!r} is being handled",
+                    }
+                    self._warn(signal, reasons[because])
+                    if self._requests.concerns(signal):
+                        self._requests.settle(signal)
+
+    def _work(self, signal: str) -> Work | None:
+        """Return what is at work for a signal."""
+        turns = [self._turns[each] for each in self.analysis.signals.handlers(signal) if each in self._turns]
+        if not turns:
+            return None
+        running, waiting = sum(each.running for each in turns), sum(each.waiting for each in turns)
+        return Work(running, waiting, all(each.accepts for each in turns))
 
     def _begin(self, call: _Call) -> None:
         call.scope = self.scope(self._check(call))
@@ -234,6 +262,10 @@ class Handling:
             self._perform(call.turns.finish(call))
             if call.turns.idle and self._turns.get(call.handler) is call.turns:
                 del self._turns[call.handler]
+            if not self.session.ended.is_set():
+                self._announcer.changed(call.handler.signal)
+                if self._requests.concerns(call.handler.signal):
+                    self._requests.settle(call.handler.signal)
 
     def _told(self, signal: str, error: BaseException | None) -> None:
         match error:

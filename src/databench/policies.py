@@ -93,6 +93,23 @@ class Turns(Generic[C]):
         """Nothing runs, so nothing waits."""
         return not self._running
 
+    @property
+    def running(self) -> int:
+        """Calls that run."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait."""
+        return len(self._waiting)
+
+    @property
+    def accepts(self) -> bool:
+        """Whether one more call would be taken now, as far as the others of this handler go."""
+        if not self._running or self._then in (Then.BEGIN, Then.REPLACE, Then.RESTART):
+            return True
+        return self._then is Then.WAIT and len(self._waiting) < self._bound
+
     def arrive(self, call: C, *, room: bool = True) -> list[Step[C]]:
         """Take a call; it does not begin without `room` for one more."""
         then = self._then if self._running else Then.BEGIN

@@ -11,10 +11,12 @@ from databench.errors import Cancelled
 class Run:
     """One run of a handler. Its threads and asyncio tasks share it through `current_run`."""
 
-    __slots__ = ("_lock", "_wakes", "cancelled", "signal")
+    __slots__ = ("_lock", "_wakes", "cancelled", "outlives", "signal")
 
     def __init__(self, signal: str) -> None:
         self.signal = signal
+        self.outlives = signal == "disconnect"
+        """Whether it runs after the end of its session."""
         self.cancelled = False
         """Whether it is to stop; read without a lock at every `emit`."""
         self._lock = threading.Lock()

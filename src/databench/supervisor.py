@@ -126,7 +126,7 @@ class Watcher:
             if message.kind == "gateway":
                 self.url = message.detail.decode()
             elif message.kind == "runner":
-                self.catalog = catalog.from_bytes(message.detail)
+                self.catalog = catalog.from_bytes(message.detail).catalog
             self._missing.discard((message.kind, message.name))
         except (RemoteProtocolError, IndexError) as error:
             log.warning("dropped a malformed presence: %s", error)

@@ -1,7 +1,9 @@
 """For tests of an analysis: a page without a browser, which speaks the protocol to a running gateway."""
 
 import asyncio
+import secrets
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -11,7 +13,21 @@ from websockets.typing import Subprotocol
 
 from databench.errors import RemoteProtocolError
 from databench.wire import codec
-from databench.wire.messages import SUBPROTOCOL, TO_BROWSER, Ack, Attach, Attached, Gap, Message, Reload, Signal
+from databench.wire.messages import (
+    SUBPROTOCOL,
+    TO_BROWSER,
+    Ack,
+    Attach,
+    Attached,
+    Broadcast,
+    Ended,
+    Gap,
+    Message,
+    Missed,
+    Reload,
+    Signal,
+    StateChange,
+)
 
 ACK_EVERY = 100
 """Signals after which a page acknowledges, at the latest when it has nothing left to read."""
@@ -35,24 +51,39 @@ class Page:
     ...         await page.emit("run", {"draws": 1000})
     ...         status = await page.receive("status")
 
-    `token` and `seen` resume a session after `drop`, as the browser does after a lost connection.
+    `token` joins or resumes a session, as the browser does with a share link or when it was loaded again; after
+    `drop`, `attach` resumes it as the browser does after a lost connection.
     """
 
     def __init__(self, url: str, analysis: str, token: str | None = None, seen: int = 0) -> None:
         self.address = f"{url.replace('http', 'ws', 1).rstrip('/')}/ws/{analysis}"
         self.token = token
         self.seen = seen
+        self.name = secrets.token_hex(8)
+        """What the page is called, for the session: made when it is loaded."""
+        self.heard = 0
+        """The number of the last broadcast."""
         self.resumed = False
         self.missed = 0
-        """Signals that were lost to this page, as the session told."""
+        """Signals and broadcasts that were lost to this page, as the session told."""
+        self.ended: str | None = None
+        """Why the session is over, if it is."""
         self.reload_reason: str | None = None
         """Why the page was told to load again, if it was."""
         self.log: list[Received] = []
         """Everything received, in order."""
+        self.known: dict[str, Any] = {}
+        """State by its whole name, such as `state:pi`, `shared:pi` or `handling:run`."""
         self._sent = 0
         self._acked = seen
+        self._told = self._told_acked = 0
         self._arrived: deque[Received] = deque()
         self._socket: ClientConnection | None = None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state of the session, by key."""
+        return {name[6:]: value for name, value in self.known.items() if name.startswith("state:")}
 
     @property
     def socket(self) -> ClientConnection:
@@ -76,10 +107,15 @@ class Page:
         self._socket = await connect(
             self.address, subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=None, compression=None
         )
+        self._told = self._told_acked = 0
         async with asyncio.timeout(ATTACH_PATIENCE):
-            await self._socket.send(codec.encode(Attach(self.token, self.seen)))
+            await self._socket.send(codec.encode(Attach(self.token, self.name, self.seen, self.heard)))
             while not await self._advance():
                 pass
+
+    async def leave(self) -> None:
+        """Go away as a page that is closed or loaded again: the session waits for it."""
+        await self.socket.close(1001)
 
     def drop(self) -> None:
         """Lose the connection without a word, as when a cable is pulled."""
@@ -90,6 +126,16 @@ class Page:
         """Send a signal to the analysis."""
         self._sent += 1
         await self.socket.send(codec.encode(Signal(self._sent, name, codec.pack(payload))))
+
+    async def set(self, key: str, value: object) -> None:
+        """Ask for a value of the session's state."""
+        await self.emit(f"state:{key}", value)
+
+    async def until(self, condition: Callable[[], bool], within: float = 20.0) -> None:
+        """Read on until a condition holds, such as one of `state`. Raises as `receive` does."""
+        async with asyncio.timeout(within):
+            while not condition():
+                await self._advance()
 
     async def receive(self, *names: str, within: float = 20.0) -> Received:
         """Return the next signal, of one of these names where some are given; others are only logged.
@@ -132,32 +178,60 @@ class Page:
             raise RemoteProtocolError("the gateway sent text")
         attached = False
         for message in codec.decode(frame, TO_BROWSER):
-            if isinstance(message, Signal) and message.seq > self.seen + 1:
-                await self.socket.close(4003, f"signal {self.seen + 1} is missing")
+            if missing := self._missing(message):
+                await self.socket.close(4003, f"{missing} is missing")
                 break
             attached |= self._take(message)
+        if self._told > self._told_acked:
+            await self._acknowledge()
         return attached
 
+    def _missing(self, message: Message) -> str:
+        match message:
+            case Signal(seq, _, _) if seq > self.seen + 1:
+                return f"signal {self.seen + 1}"
+            case Broadcast(number, _, _) if self._told and number > self.heard + 1:
+                return f"broadcast {self.heard + 1}"
+        return ""
+
     async def _acknowledge(self) -> None:
-        if self.seen > self._acked:
-            self._acked = self.seen
-            await self.socket.send(codec.encode(Ack(self.seen)))
+        if self.seen > self._acked or self._told > self._told_acked:
+            self._acked, self._told_acked = self.seen, self._told
+            await self.socket.send(codec.encode(Ack(self.seen, self._told)))
 
     def _take(self, message: Message) -> bool:
         match message:
-            case Attached(token, resumed, received):
+            case Attached(token, resumed, received, heard):
                 if not resumed:
                     self.seen = self._acked = 0
-                self.token, self.resumed, self._sent = token, resumed, received
+                self.token, self.resumed, self._sent, self.heard = token, resumed, received, heard
                 return True
             case Signal(seq, name, payload) if seq == self.seen + 1:
                 self.seen = seq
-                received_signal = Received(name, codec.unpack(payload))
-                self._arrived.append(received_signal)
-                self.log.append(received_signal)
+                self._note(name, payload)
+            case Broadcast(number, name, payload) if number == self.heard + 1:
+                self.heard = number
+                self._note(name, payload)
+            case StateChange(number, whole, changes):
+                values, removed = codec.unpack(changes)
+                self.known = values if whole else {**self.known, **values}
+                for name in removed:
+                    self.known.pop(name, None)
+                self._told = number
             case Gap(seq, count):
                 self.missed += count
                 self.seen = seq
+            case Missed(number, count):
+                self.missed += count
+                self.heard = number
+            case Ended(reason):
+                self.ended = reason
+                self.token = None
             case Reload(reason):
                 self.reload_reason = reason
         return False
+
+    def _note(self, name: str, payload: bytes) -> None:
+        signal = Received(name, codec.unpack(payload))
+        self._arrived.append(signal)
+        self.log.append(signal)

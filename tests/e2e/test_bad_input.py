@@ -21,12 +21,22 @@ NULL = codec.pack(None)
         ("text", 1003, "binary"),
         (b"\xc1garbage", 4000, "does not decode"),
         (codec.encode(Signal(1, "echo", NULL))[:-1], 4000, "ends inside"),
-        (codec.encode(Attach(None, 0)), 4000, "twice"),
-        (codec.encode(Ack(1_000_000)), 4000, "acknowledged"),
+        (codec.encode(Attach(None, "p", 0, 0)), 4000, "twice"),
+        (codec.encode(Ack(1_000_000, 0)), 4000, "acknowledged"),
+        (codec.encode(Ack(0, 1_000_000)), 4000, "acknowledged"),
         (codec.encode(Signal(5, "echo", NULL)), 4003, "missing"),
         (b"\xc6\x06\x00\x00\x00" + bytes(100 * 2**20), 1009, ""),
     ],
-    ids=["text", "garbage", "half a frame", "attach twice", "a forged ack", "a hole", "100 MB"],
+    ids=[
+        "text",
+        "garbage",
+        "half a frame",
+        "attach twice",
+        "a forged ack",
+        "a forged ack of state",
+        "a hole",
+        "100 MB",
+    ],
 )
 async def test_a_bad_message_closes_the_connection_with_a_code(
     server: Server, message: str | bytes, code: int, reason: str
@@ -79,6 +89,6 @@ async def test_a_page_of_another_site_is_refused(server: Server, origin: str | N
     own = Origin(origin or server.url)
     async with connect(address, subprotocols=[Subprotocol("databench.1")], origin=own) as socket:
         with suppress(ConnectionClosed):
-            await socket.send(codec.encode(Ack(1)))
+            await socket.send(codec.encode(Ack(1, 0)))
         await socket.wait_closed()
         assert socket.close_code == code

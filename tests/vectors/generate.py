@@ -11,14 +11,18 @@ import numpy as np
 
 from databench.wire import codec
 from databench.wire.messages import (
+    Accepted,
     Ack,
     Attach,
     Attached,
+    Broadcast,
     Ended,
     Gap,
     Message,
+    Missed,
     Reload,
     Signal,
+    StateChange,
     Who,
 )
 
@@ -26,24 +30,30 @@ HERE = Path(__file__).parent
 
 NULL = codec.pack(None)
 TO_GATEWAY: dict[str, list[Message]] = {
-    "attach anew": [Attach(None, 0)],
-    "attach to resume": [Attach("Zm9vYmFy", 1024)],
+    "attach anew": [Attach(None, "p4ge", 0, 0)],
+    "attach to resume": [Attach("3f.Zm9vYmFy", "p4ge", 1024, 7)],
     "one signal": [Signal(1, "run", NULL)],
     "a signal with a payload": [Signal(7, "status", codec.pack({"pi-estimate": 3.14}))],
     "a signal with a name beyond ASCII": [Signal(300, "größe π", NULL)],
     "a signal with a payload of 300 bytes": [Signal(65_536, "bytes", codec.pack(b"x" * 300))],
-    "an acknowledgement": [Ack(2**32 + 5)],
-    "several messages in one frame": [Ack(3), Signal(2, "a", NULL), Signal(3, "b", NULL)],
+    "an acknowledgement": [Ack(2**32 + 5, 3)],
+    "several messages in one frame": [Ack(3, 0), Signal(2, "a", NULL), Signal(3, "b", NULL)],
 }
 TO_BROWSER: dict[str, list[Message]] = {
-    "attached to a new session": [Attached("Zm9vYmFy", False, 0)],
-    "attached again": [Attached("Zm9vYmFy", True, 12)],
+    "attached to a new session": [Attached("3f.Zm9vYmFy", False, 0, 0)],
+    "attached again": [Attached("3f.Zm9vYmFy", True, 12, 70_000)],
     "a signal": [Signal(1, "status", codec.pack({"pi-estimate": 3.0, "draws": 100}))],
-    "an acknowledgement": [Ack(1)],
+    "an acknowledgement": [Accepted(1)],
+    "a whole state without names": [StateChange(1, True, codec.pack([{}, []]))],
+    "a change of state": [
+        StateChange(2, False, codec.pack([{"state:pi": 3.0, "shared:draws": [1, 2]}, ["state:old"]]))
+    ],
+    "a broadcast": [Broadcast(300, "news", codec.pack("all"))],
+    "missed broadcasts": [Missed(400, 99)],
     "a gap": [Gap(41, 40)],
     "the end of a session": [Ended("the analysis was changed")],
     "a reload": [Reload("analyses/pi.py changed")],
-    "several messages in one frame": [Attached("Zm9vYmFy", True, 2), Gap(9, 3), Signal(10, "a", NULL)],
+    "several messages in one frame": [Attached("3f.Zm9vYmFy", True, 2, 0), Gap(9, 3), Signal(10, "a", NULL)],
 }
 
 NAN, INF = float("nan"), float("inf")
@@ -101,20 +111,24 @@ INVALID: list[tuple[str, bytes, str]] = [
     ("an unknown tag", b"\x91\xa5hello", "gateway"),
     ("a message of the bus", codec.encode(Who()), "gateway"),
     ("a message of the other direction", codec.encode(Gap(2, 1)), "gateway"),
-    ("a field too few", b"\x91\xa3ack", "gateway"),
-    ("a field too many", b"\x93\xa3ack\x01\x02", "gateway"),
-    ("a field of the wrong type", b"\x92\xa3ack\xa11", "gateway"),
-    ("a boolean where a number belongs", b"\x92\xa3ack\xc3", "gateway"),
-    ("a float where an integer belongs", b"\x92\xa3ack\xcb" + struct.pack(">d", 1), "gateway"),
-    ("a negative number", b"\x92\xa3ack\xff", "gateway"),
+    ("a field too few", b"\x92\xa3ack\x01", "gateway"),
+    ("a field too many", b"\x94\xa3ack\x01\x02\x03", "gateway"),
+    ("a field of the wrong type", b"\x93\xa3ack\xa11\x00", "gateway"),
+    ("a boolean where a number belongs", b"\x93\xa3ack\xc3\x00", "gateway"),
+    ("a float where an integer belongs", b"\x93\xa3ack\xcb" + struct.pack(">d", 1) + b"\x00", "gateway"),
+    ("a negative number", b"\x93\xa3ack\xff\x00", "gateway"),
     ("a signal without a name", b"\x94\xa6signal\x01\xa0\xc4\x01\xc0", "gateway"),
+    ("a page without a name", b"\x95\xa6attach\xc0\xa0\x00\x00", "gateway"),
+    ("a page with a name too long", codec.encode(Attach(None, "p" * 65, 0, 0)), "gateway"),
+    ("a broadcast from a browser", codec.encode(Broadcast(1, "news", NULL)), "gateway"),
+    ("a broadcast without a name", codec.encode(Broadcast(1, "", NULL)), "browser"),
     ("a payload that is not bin", b"\x94\xa6signal\x01\xa1a\xc0", "gateway"),
     ("a frame cut short", codec.encode(Signal(1, "run", NULL))[:-1], "gateway"),
-    ("a good message and half of another", codec.encode(Ack(1)) + b"\x92\xa3ac", "gateway"),
+    ("a good message and half of another", codec.encode(Ack(1, 0)) + b"\x92\xa3ac", "gateway"),
     ("an array that claims four billion elements", b"\xdd\xff\xff\xff\xff", "gateway"),
     ("nesting without end", b"\x91" * 5_000, "gateway"),
     ("half a signal for a browser", codec.encode(Signal(1, "run", NULL))[:-1], "browser"),
-    ("an attach for a browser", codec.encode(Attach(None, 0)), "browser"),
+    ("an attach for a browser", codec.encode(Attach(None, "p4ge", 0, 0)), "browser"),
     ("an unknown tag for a browser", b"\x91\xa5hello", "browser"),
 ]
 

@@ -14,12 +14,14 @@ from databench.wire.messages import (
     FROM_BROKER,
     FROM_BROWSER,
     NAME_LIMIT,
+    PAGE_LIMIT,
     SIGNAL_PLANE,
     TO_BROKER,
     TO_BROWSER,
     Ack,
     Attach,
     Attached,
+    Broadcast,
     Done,
     Message,
     Signal,
@@ -43,8 +45,9 @@ fields: dict[Any, st.SearchStrategy[Any]] = {
 
 def of_kind(kind: type[Message]) -> st.SearchStrategy[Message]:
     parts = {name: fields[kind.__annotations__[name]] for name in kind.__match_args__}
-    if kind is Signal:
-        parts["name"] = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=NAME_LIMIT)
+    for name, limit in (("name", NAME_LIMIT), ("page", PAGE_LIMIT)):
+        if name in parts and kind in (Signal, Broadcast, Attach):
+            parts[name] = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=limit)
     return st.builds(kind, **parts)
 
 
@@ -144,7 +147,7 @@ def test_what_was_packed_unpacks_to_the_same_value(value: object) -> None:
 
 
 def test_every_field_is_checked() -> None:
-    for data in (b"\x94\xa8attached\xa1a\xc3\xc2", b"\x94\xa8attached\xa1a\x00\x00", b"\x94\xa8attached\xc0\xc3\x00"):
+    for data in (b"\x93\xa3gap\x01\xc2", b"\x95\xa8attached\xa1a\x00\x00\x00", b"\x95\xa8attached\xc0\xc3\x00\x00"):
         with pytest.raises(RemoteProtocolError, match="field of type"):
             codec.decode(data, TO_BROWSER)
 
@@ -186,14 +189,14 @@ def test_arrays_and_maps_that_claim_to_be_long_are_refused_before_memory_is_set_
 
 
 def test_one_message_is_one() -> None:
-    assert codec.decode_one(codec.encode(Ack(1)), FROM_BROWSER) == Ack(1)
+    assert codec.decode_one(codec.encode(Ack(1, 0)), FROM_BROWSER) == Ack(1, 0)
     with pytest.raises(RemoteProtocolError, match="2 messages where one was expected"):
-        codec.decode_one(codec.encode(Attach(None, 0), Ack(1)), FROM_BROWSER)
+        codec.decode_one(codec.encode(Attach(None, "p", 0, 0), Ack(1, 0)), FROM_BROWSER)
 
 
 def test_a_message_of_the_other_direction_is_refused() -> None:
     with pytest.raises(RemoteProtocolError, match="'attached' is not allowed here"):
-        codec.decode(codec.encode(Attached("a", True, 1)), FROM_BROWSER)
+        codec.decode(codec.encode(Attached("a", True, 1, 0)), FROM_BROWSER)
 
 
 def test_a_payload_may_be_as_large_as_the_limit() -> None:

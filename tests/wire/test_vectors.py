@@ -26,7 +26,7 @@ def messages_of(row: dict[str, Any]) -> list[Message]:
     return [
         kinds[noted["tag"]](
             **{
-                name: bytes.fromhex(value) if name == "payload" else value
+                name: bytes.fromhex(value) if name in ("payload", "changes") else value
                 for name, value in noted.items()
                 if name != "tag"
             }

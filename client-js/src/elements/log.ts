@@ -6,10 +6,17 @@ import { compact } from "./text.ts";
 
 export const LOGGED = ["log", "warn", "error"] as const;
 
+interface Line {
+  readonly name: string;
+  readonly payload: unknown;
+}
+
 export class LogElement {
   readonly #element: HTMLElement;
   readonly #limit: number;
-  #lines: HTMLElement[] = [];
+  /** What came since the last drawing, and no more of it than will be shown: a hidden tab draws nothing. */
+  #waiting: Line[] = [];
+  #shown: HTMLElement[] | null = null;
   readonly #draw = oncePerFrame(() => this.#update());
 
   constructor(element: HTMLElement, limit: number) {
@@ -24,19 +31,28 @@ export class LogElement {
   }
 
   add(name: string, payload: unknown): void {
-    const line = document.createElement(/^[OU]L$/.test(this.#element.tagName) ? "li" : "span");
-    line.className = name === "log" ? "databench-line" : `databench-line databench-${name}`;
-    line.textContent = `${sentence(payload)}\n`;
-    this.#lines.push(line);
-    if (this.#lines.length > this.#limit) this.#lines.shift();
+    this.#waiting.push({ name, payload });
+    if (this.#waiting.length > this.#limit) this.#waiting.shift();
     this.#draw();
   }
 
   #update(): void {
     const element = this.#element;
     const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 4;
-    element.replaceChildren(...this.#lines);
+    const lines = this.#waiting.splice(0).map((line) => this.#lineOf(line));
+    if (this.#shown === null) element.replaceChildren();
+    this.#shown = [...(this.#shown ?? []), ...lines];
+    for (const old of this.#shown.splice(0, Math.max(0, this.#shown.length - this.#limit))) old.remove();
+    // Only what is new is put in, so that readers of the screen are not told the rest again.
+    element.append(...lines);
     if (atEnd) element.scrollTop = element.scrollHeight;
+  }
+
+  #lineOf({ name, payload }: Line): HTMLElement {
+    const line = document.createElement(/^[OU]L$/.test(this.#element.tagName) ? "li" : "span");
+    line.className = name === "log" ? "databench-line" : `databench-line databench-${name}`;
+    line.textContent = `${sentence(payload)}\n`;
+    return line;
   }
 }
 

@@ -3,6 +3,7 @@
 import type { SessionNews } from "../attachment.ts";
 import type { Status } from "../connection.ts";
 import type { Clock } from "../environment.ts";
+import { oncePerFrame } from "./frame.ts";
 import { whenReady } from "./resolve.ts";
 
 const UNKNOWN_ANALYSIS = 4004;
@@ -18,7 +19,9 @@ export class StatusLine {
   readonly #line = document.createElement("p");
   #callOff: () => void = () => {};
   #callOffReady: () => void = () => {};
-  #wanted = false;
+  /** What is to be seen, if anything. */
+  #content: readonly (string | Node)[] | null = null;
+  readonly #draw = oncePerFrame(() => this.#update());
 
   constructor(name: string, clock: Clock, retry: () => void) {
     this.#name = name;
@@ -43,21 +46,22 @@ export class StatusLine {
     }
   }
 
-  attached({ renewed }: SessionNews): void {
+  attached({ renewed, reason }: SessionNews): void {
     if (!renewed) return;
-    this.#say(NEW_SESSION);
+    this.#say(reason ? `The session is over: ${reason.replace(/\.$/, "")}. This is a new one.` : NEW_SESSION);
     this.#callOff = this.#clock.after(NEWS_FOR, () => this.#hide());
   }
 
   remove(): void {
     this.#callOff();
     this.#hide();
+    this.#update();
   }
 
   /** A wait too short to read about is not shown. */
   #wait(text: string, until: number): void {
     const left = until - this.#clock.now();
-    if (left < SHORT_WAIT && !this.#wanted) return;
+    if (left < SHORT_WAIT && this.#content === null) return;
     const seconds = document.createElement("span");
     seconds.setAttribute("aria-hidden", "true");
     const now = document.createElement("button");
@@ -74,18 +78,23 @@ export class StatusLine {
   }
 
   #say(...content: (string | Node)[]): void {
-    this.#line.replaceChildren(...content);
-    this.#wanted = true;
-    this.#callOffReady();
-    this.#callOffReady = whenReady(() => {
-      if (this.#wanted) container().append(this.#line);
-    });
+    this.#content = content;
+    this.#draw();
   }
 
   #hide(): void {
-    this.#wanted = false;
+    this.#content = null;
+    this.#draw();
+  }
+
+  #update(): void {
     this.#callOffReady();
-    this.#line.remove();
+    if (this.#content === null) {
+      this.#line.remove();
+      return;
+    }
+    this.#line.replaceChildren(...this.#content);
+    this.#callOffReady = whenReady(() => container().append(this.#line));
   }
 }
 

@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { GenericElements } from "../../src/elements/generic.ts";
 import { Signals } from "../../src/signals.ts";
 import { encodeValue } from "../../src/values.ts";
@@ -24,6 +24,25 @@ describe("the log element", () => {
     for (const line of ["one", "two", "three", "four"]) deliver("log", line);
     await nextFrame();
     expect(lines()).toEqual(["two", "three", "four"]);
+  });
+
+  test("puts in what is new and leaves the lines that stay", async () => {
+    for (const line of ["one", "two", "three"]) deliver("log", line);
+    expect(lines()).toEqual([]);
+    await nextFrame();
+    const [, second, third] = log.children;
+    deliver("log", "four");
+    await nextFrame();
+    expect(lines()).toEqual(["two", "three", "four"]);
+    expect([log.children[0], log.children[1]]).toEqual([second, third]);
+  });
+
+  test("makes a line of what it shows only, however much comes before it can draw", async () => {
+    const made = vi.spyOn(document, "createElement");
+    for (let line = 0; line < 10_000; line += 1) deliver("log", line);
+    await nextFrame();
+    expect(lines()).toEqual(["9997", "9998", "9999"]);
+    expect(made).toHaveBeenCalledTimes(3);
   });
 
   test("shows objects as compact JSON and abbreviates arrays", async () => {

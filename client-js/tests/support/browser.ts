@@ -1,7 +1,7 @@
 // A browser that tests conduct: sockets that are opened and closed by hand, and time that moves when told.
 
 import type { Clock, Environment, Socket } from "../../src/environment.ts";
-import { memoryTokens } from "../../src/environment.ts";
+import type { TokenStore } from "../../src/tokens.ts";
 import { frame, type Message, read } from "./wire.ts";
 
 export class FakeSocket implements Socket {
@@ -50,8 +50,8 @@ export class FakeSocket implements Socket {
   }
 
   /** Opens and answers the attach. */
-  attach(token = "t", resumed = false, received = 0): this {
-    return this.open().receive(["attached", token, resumed, received]);
+  attach(token = "t", resumed = false, received = 0, heard = 0): this {
+    return this.open().receive(["attached", token, resumed, received, heard]);
   }
 
   /** The other side closes, or the line is cut (1006). */
@@ -94,16 +94,35 @@ export class FakeClock implements Clock {
   }
 }
 
+export class FakeTokens implements TokenStore {
+  #kept: string | null = null;
+  closed = false;
+
+  read(): string | null {
+    return this.#kept;
+  }
+
+  write(token: string | null): void {
+    this.#kept = token;
+  }
+
+  close(): void {
+    this.#kept = null;
+    this.closed = true;
+  }
+}
+
 export class FakeBrowser {
   readonly sockets: FakeSocket[] = [];
   readonly clock = new FakeClock();
-  readonly tokens = memoryTokens();
+  readonly tokens = new FakeTokens();
   reloads = 0;
   reachable: () => void = () => {};
 
   readonly environment: Environment = {
     clock: this.clock,
-    tokens: this.tokens,
+    tokens: () => this.tokens,
+    newPage: () => "page",
     chance: () => 1,
     reload: () => {
       this.reloads += 1;

@@ -19,6 +19,19 @@ export function signal(seq: number, name: string, value: unknown = null): Messag
   return ["signal", seq, name, encode(value)];
 }
 
+export function broadcast(number: number, name: string, value: unknown = null): Message {
+  return ["broadcast", number, name, encode(value)];
+}
+
+export function state(
+  number: number,
+  whole: boolean,
+  values: Record<string, unknown>,
+  removed: string[] = [],
+): Message {
+  return ["state", number, whole, encode([values, removed])];
+}
+
 export function read(bytes: Uint8Array): Message[] {
   return [...decodeMulti(bytes)] as Message[];
 }

@@ -117,13 +117,10 @@ async def _connect(gateway: Gateway, socket: WebSocket, name: str) -> None:
         log.warning("refused a page from %s", socket.headers.get("origin"))
         await _refuse(socket, 4005, "pages of other sites may not connect; DATABENCH_ORIGINS lists those that may")
         return
-    runner = await gateway.owner(name)
-    if runner is not None:
-        await gateway.serve(Bridge(socket, secrets.token_hex(8), gateway.name, name), runner)
-    elif gateway.offered():
+    if gateway.offered() and gateway.catalog().entry(name) is None:
         await _refuse(socket, 4004, f"there is no analysis {name[:40]!r} here")
-    else:
-        await _refuse(socket, 1013, f"there is no {' and no '.join(gateway.missing()) or 'runner'} now")
+        return
+    await gateway.serve(Bridge(socket, secrets.token_hex(8), gateway.name, name))
 
 
 def _same_site(socket: WebSocket, origins: frozenset[str]) -> bool:

@@ -7,7 +7,7 @@ down to the envelope, so that nobody behind the gateway has to bear with garbage
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -23,11 +23,13 @@ FRAME_LIMIT = 64_000
 """Frames that wait for the socket are joined up to this size, in bytes."""
 BACKLOG = 16 * 2**20
 """Bytes that may wait for a socket: four windows. A single larger frame may wait alone."""
-CLEAN = (1000, 1001)
-"""Close codes of a page that goes away on purpose."""
+DONE = 1000
+"""Close code of a page that will not come back; one that is left or loaded again closes with 1001."""
 
 Relay = Callable[[Message, bytes], None]
 """Sends an envelope and a body to the runner of this analysis."""
+Find = Callable[[Attach], Awaitable[Relay]]
+"""Finds the runner that a page belongs to; raises ConnectionEndError when there is none."""
 
 
 class ConnectionEndError(Exception):
@@ -73,29 +75,31 @@ class Bridge:
 
     # The connection
 
-    async def run(self, relay: Relay) -> None:
+    async def run(self, find: Find) -> None:
         """Relay until either side is gone."""
-        clean = False
-        opened = False
+        done = False
+        relay: Relay | None = None
         try:
-            attach = await self._attach()
-            relay(Opened(self._gateway, self.viewer, self.analysis), attach)
-            opened = True
+            attach, frame = await self._attach()
+            relay = await find(attach)
+            relay(Opened(self._gateway, self.viewer, self.analysis), frame)
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(self._write())
                 try:
-                    clean = await self._read(relay)
+                    done = await self._read(relay)
                 finally:
                     writing.cancel()
         except* ConnectionEndError as group:
             error = group.exceptions[0]
             assert isinstance(error, ConnectionEndError)
             await self._shut(error)
+        except* WebSocketDisconnect:
+            log.debug("viewer %s was gone before it attached", self.viewer)
         finally:
-            if opened:
-                relay(Closed(self._gateway, self.viewer, clean), b"")
+            if relay is not None:
+                relay(Closed(self._gateway, self.viewer, done), b"")
 
-    async def _attach(self) -> bytes:
+    async def _attach(self) -> tuple[Attach, bytes]:
         offered = self._socket.scope.get("subprotocols", [])
         await self._socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         if SUBPROTOCOL not in offered:
@@ -109,16 +113,16 @@ class Bridge:
         messages = self._checked(frame)
         if len(messages) != 1 or not isinstance(messages[0], Attach):
             raise ConnectionEndError(4000, "the first message is not attach")
-        return frame
+        return messages[0], frame
 
     async def _read(self, relay: Relay) -> bool:
-        """Relay what the browser sends; return whether it went away on purpose."""
+        """Relay what the browser sends; return whether it said at its end that it is done."""
         envelope = Relayed(self._gateway, self.viewer)
         while True:
             try:
                 frame = await self._receive()
             except WebSocketDisconnect as gone:
-                return gone.code in CLEAN
+                return gone.code == DONE
             if any(isinstance(message, Attach) for message in self._checked(frame)):
                 raise ConnectionEndError(4000, "attach came twice")
             relay(envelope, frame)

@@ -12,11 +12,11 @@ from collections.abc import Sequence, Set
 from databench.bus.contract import Bus
 from databench.config import Settings
 from databench.errors import RemoteProtocolError
-from databench.wire import catalog, codec, topics
+from databench.wire import codec, topics
 from databench.wire.catalog import Catalog
-from databench.wire.messages import SIGNAL_PLANE, Leaving, Message, Present, Reload, Who
-from databench.wire.roster import Roster, owner
-from databench_gateway.bridge import Bridge
+from databench.wire.messages import SIGNAL_PLANE, Attach, Ended, Leaving, Message, Present, Reload, Who
+from databench_gateway.bridge import Bridge, ConnectionEndError, Relay
+from databench_gateway.hosts import Hosts
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,10 @@ EXPIRY_INTERVAL = 1.0
 """Seconds between two looks for runners that are gone."""
 OWNER_PATIENCE = 5.0
 """Seconds that a viewer waits for a runner, as while one is restarted."""
+
+
+LOST = Ended("the process that ran this analysis is gone")
+"""To the pages of a runner that is gone."""
 
 
 class Gateway:
@@ -40,10 +44,11 @@ class Gateway:
         """Other sites whose pages may connect."""
         self._development = settings.development
         self._bus: Bus | None = None
-        self._roster = Roster(["runner"])
-        self._catalogs: dict[str, Catalog] = {}
+        self._hosts = Hosts()
         self._bridges: dict[str, tuple[Bridge, str]] = {}
         """By viewer: its bridge, and the runner that it speaks to."""
+        self._audiences: dict[tuple[str, str], set[Bridge]] = {}
+        """By runner and analysis: who hears its broadcasts."""
         self._departed: set[str] = set()
         """Development: runners that are gone while their viewers wait for them."""
         self._changed = asyncio.Event()
@@ -79,7 +84,7 @@ class Gateway:
 
         Nobody can be reached until heard again: a service may join the new broker later than this one.
         """
-        self._roster = Roster(["runner"])
+        self._hosts = Hosts()
         for bridge, _ in self._bridges.values():
             bridge.close(1013, "the broker is gone; trying again")
 
@@ -88,12 +93,18 @@ class Gateway:
 
     def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:
         """Take what a runner sends to a viewer, or the presence of a service."""
-        if topic == topics.PRESENCE:
-            self._hear(frames)
-        elif len(frames) == 2 and (place := self._bridges.get(frames[0].decode())) is not None:
-            place[0].deliver(frames[1])
-        elif len(frames) == 3 and (place := self._bridges.get(frames[0].decode())) is not None:
-            place[0].close(int(frames[1]), frames[2].decode())
+        match frames:
+            case _ if topic == topics.PRESENCE:
+                self._hear(frames)
+            case [viewer, body]:
+                if (place := self._bridges.get(viewer.decode())) is not None:
+                    place[0].deliver(body)
+            case [viewer, code, reason]:
+                if (place := self._bridges.get(viewer.decode())) is not None:
+                    place[0].close(int(code), reason.decode())
+            case [_, runner, analysis, body]:
+                for bridge in self._audiences.get((runner.decode(), analysis.decode()), ()):
+                    bridge.deliver(body)
 
     # Who is there
 
@@ -101,95 +112,92 @@ class Gateway:
         """Return what is missing for a page to work, in words; nothing when it would."""
         if self._bus is None or not self._bus.up:
             return ["broker"]
-        return [] if self._roster.present("runner") else ["runner"]
+        return [] if self.offered() else ["runner"]
 
     def catalog(self) -> Catalog:
         """Return what all runners offer together."""
-        catalogs = [self._catalogs[member.name] for member in self._roster.present("runner")]
-        entries = {entry.name: entry for each in catalogs for entry in each.entries}
-        faults = {fault.module: fault for each in catalogs for fault in each.faults}
-        description = next((each.description for each in catalogs if each.description), "")
-        return Catalog(description, tuple(entries.values()), tuple(faults.values()))
+        return self._hosts.catalog()
 
     def offered(self) -> bool:
         """Return whether any runner told what it offers."""
-        return bool(self._roster.present("runner"))
-
-    def _owner(self, analysis: str) -> str | None:
-        offering = [
-            member.name
-            for member in self._roster.present("runner")
-            if self._catalogs[member.name].entry(analysis) is not None
-        ]
-        return owner(analysis, offering)
+        return bool(self._hosts.offers())
 
     def _hear(self, frames: Sequence[bytes]) -> None:
         try:
             message = codec.decode_one(frames[0], SIGNAL_PLANE)
-            if not isinstance(message, Present | Leaving) or message.kind != "runner":
-                return
-            if isinstance(message, Present) and self._detail_of(message.name) != message.detail:
-                self._catalogs[message.name] = catalog.from_bytes(message.detail)
+            gone = self._hosts.handle(message, asyncio.get_running_loop().time())
         except (RemoteProtocolError, IndexError) as error:
             log.warning("dropped a malformed presence: %s", error)
             return
-        gone = {member.name for member in self._roster.handle(message, asyncio.get_running_loop().time())}
+        if not isinstance(message, Present | Leaving) or message.kind != "runner":
+            return
         if self._development and isinstance(message, Leaving):
             # A runner that leaves was told to: its analysis was edited, and the pages load again when it is back.
             self._departed |= gone
         elif message.name in self._departed:
             self._departed.discard(message.name)
-            self._lose({message.name}, reload=True)
+            self._lose({message.name}, Reload("the analysis changed"))
         else:
             self._lose(gone)
         self._changed.set()
 
-    def _detail_of(self, runner: str) -> bytes | None:
-        members = self._roster.present("runner")
-        return next((member.detail for member in members if member.name == runner), None)
-
-    def _lose(self, runners: Set[str], *, reload: bool = False) -> None:
+    def _lose(self, runners: Set[str], word: Message = LOST) -> None:
+        """Tell the pages of these runners that their sessions are gone."""
         for bridge, runner in list(self._bridges.values()):
             if runner in runners:
-                if reload:
-                    bridge.deliver(codec.encode(Reload("the analysis changed")))
+                bridge.deliver(codec.encode(word))
                 bridge.close(1012, "the runner of this analysis is gone")
 
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_INTERVAL)
             if self._bus is not None and self._bus.up:
-                gone = {member.name for member in self._roster.expire(asyncio.get_running_loop().time())}
+                gone = self._hosts.expire(asyncio.get_running_loop().time())
                 if gone:
                     log.warning("silent for too long: %s", ", ".join(sorted(gone)))
                 self._lose(gone)
 
     # Viewers
 
-    async def owner(self, analysis: str) -> str | None:
-        """Return the runner that owns an analysis, waiting a little for one to come."""
+    async def serve(self, bridge: Bridge) -> None:
+        """Relay for a viewer until it is gone."""
+        places: list[tuple[str, str]] = []
+
+        async def find(attach: Attach) -> Relay:
+            runner = await self._owner(bridge.analysis, attach.token)
+            self._bridges[bridge.viewer] = (bridge, runner)
+            places.append((runner, bridge.analysis))
+            self._audiences.setdefault(places[0], set()).add(bridge)
+            topic = topics.of_runner(runner)
+
+            def relay(envelope: Message, body: bytes) -> None:
+                if self._bus is not None:
+                    self._bus.publish(topic, codec.encode(envelope), body)
+
+            return relay
+
+        try:
+            await bridge.run(find)
+        finally:
+            self._bridges.pop(bridge.viewer, None)
+            for place in places:
+                self._audiences[place].discard(bridge)
+                if not self._audiences[place]:
+                    del self._audiences[place]
+
+    async def _owner(self, analysis: str, token: str | None) -> str:
+        """Return the runner that a page belongs to, waiting a little for one to come."""
         try:
             async with asyncio.timeout(OWNER_PATIENCE):
-                while (runner := self._owner(analysis)) is None and not self.offered():
+                while (runner := self._hosts.owner(analysis, token)) is None and not self.offered():
                     self._changed.clear()
                     await self._changed.wait()
-                return runner
         except TimeoutError:
-            return None
-
-    async def serve(self, bridge: Bridge, runner: str) -> None:
-        """Relay for a viewer until it is gone."""
-        topic = topics.of_runner(runner)
-
-        def relay(envelope: Message, body: bytes) -> None:
-            if self._bus is not None:
-                self._bus.publish(topic, codec.encode(envelope), body)
-
-        self._bridges[bridge.viewer] = (bridge, runner)
-        try:
-            await bridge.run(relay)
-        finally:
-            del self._bridges[bridge.viewer]
+            missing = " and no ".join(self.missing()) or "runner"
+            raise ConnectionEndError(1013, f"there is no {missing} now") from None
+        if runner is None:
+            raise ConnectionEndError(4004, f"there is no analysis {analysis[:40]!r} here")
+        return runner
 
     def reload(self, reason: str) -> None:
         """Development: let all pages load again."""

@@ -1,26 +1,23 @@
-"""The runner: hosts the analyses, owns the sessions, and brings what the bus delivers to them.
+"""The runner: hosts the analyses, and brings what the bus delivers to their sessions.
 
-Owns which viewer looks at which session, and how long a session without viewers lives. Handlers, logs and
+Owns which viewer looks at which session. Sessions are made and ended in `hosting`; handlers, logs and
 jobs live in `databench`; this module knows the bus and nothing of ZeroMQ.
 """
 
 import asyncio
-import hmac
 import logging
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from databench.bus.contract import Bus
 from databench.config import Settings
 from databench.engines.bus import BusEngine
 from databench.errors import RemoteProtocolError
-from databench.handling import NULL, Handling, Threads
-from databench.jobs import JobScope
 from databench.loading import Loaded, load
-from databench.session import Session
 from databench.wire import catalog, codec, topics
+from databench.wire.catalog import Offer
 from databench.wire.messages import (
     FROM_BROWSER,
     SIGNAL_PLANE,
@@ -30,26 +27,15 @@ from databench.wire.messages import (
     Opened,
     Relayed,
     Signal,
+    Who,
 )
-from databench.wire.rates import RateLimit
 from databench.wire.roster import Member, Roster
+from databench_runner.hosting import Hosted, Hosting
 
 log = logging.getLogger(__name__)
 
 EXPIRY_INTERVAL = 1.0
 """Seconds between two looks for gateways that are gone."""
-
-
-@dataclass(eq=False, slots=True)
-class Hosted:
-    """A session here, with its handlers and, while nobody watches, the end of its grace."""
-
-    session: Session
-    handling: Handling
-    limit: RateLimit
-    refused: str = ""
-    """The last signal beyond the limit."""
-    expiry: asyncio.TimerHandle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +56,9 @@ class Runner:
         self.topics: Sequence[bytes] = (topics.of_runner(self.name), topics.PRESENCE)
         self._settings = settings
         self._loaded = Loaded(catalog.EMPTY, {})
-        self._detail = b""
         self._viewers: dict[str, Viewer] = {}
-        self._sessions: dict[str, Hosted] = {}
+        self._hosting = Hosting(settings, self._deliver, self._held_changed)
         self._engine: BusEngine | None = None
-        self._threads = Threads()
         self._gateways = Roster(["gateway"])
         self._expiring: asyncio.Task[None] | None = None
 
@@ -86,16 +70,20 @@ class Runner:
         self._loaded = load(Path(self._settings.analyses))
         for fault in self._loaded.catalog.faults:
             log.error("%s was not loaded: %s\n%s", fault.module, fault.summary, fault.traceback)
-        self._detail = catalog.to_bytes(self._loaded.catalog)
+        for name, analysis in self._loaded.analyses.items():
+            analysis.broadcasts.open(partial(self._broadcast, name), self._settings.max_payload)
         self._engine = BusEngine(self.name, bus)
         await self._engine.start()
         self._expiring = asyncio.get_running_loop().create_task(self._expire_gateways())
 
     async def stop(self) -> None:
         """End all sessions. Their pages learn it from their gateways, which hear this runner leave."""
-        hosted = list(self._sessions.values())
+        hosted = self._hosting.all()
         for each in hosted:
-            self._end(each, "")
+            self._hosting.end(each, "")
+        self._viewers.clear()
+        for analysis in self._loaded.analyses.values():
+            analysis.broadcasts.close()
         await asyncio.gather(*(each.handling.finished() for each in hosted))
         if self._expiring is not None:
             self._expiring.cancel()
@@ -104,8 +92,12 @@ class Runner:
             await self._engine.stop()
 
     def detail(self) -> bytes:
-        """Return the catalog."""
-        return self._detail
+        """Return the offer."""
+        return catalog.to_bytes(Offer(self._hosting.mark, self._hosting.held, self._loaded.catalog))
+
+    def _held_changed(self) -> None:
+        # Everybody answers, this runner too: gateways are to know at once where an analysis has its home.
+        self._bus.publish(topics.WHO, codec.encode(Who()))
 
     # The bus
 
@@ -118,7 +110,7 @@ class Runner:
         """The broker is gone: viewers will attach again, and what is emitted meanwhile waits in the logs."""
         self._gateways = Roster(["gateway"])
         for viewer in list(self._viewers):
-            self._close(viewer, clean=False)
+            self._close(viewer, done=False)
         if self._engine is not None:
             self._engine.bus_down()
 
@@ -136,8 +128,8 @@ class Runner:
                     self._open(gateway, viewer, analysis, frames[1])
                 case Relayed(gateway, viewer):
                     self._relay(gateway, viewer, frames[1])
-                case Closed(_, viewer, clean):
-                    self._close(viewer, clean=clean)
+                case Closed(_, viewer, done):
+                    self._close(viewer, done=done)
                 case _:
                     now = asyncio.get_running_loop().time()
                     self._lose_gateways(self._gateways.handle(message, now))
@@ -153,60 +145,51 @@ class Runner:
         if self._engine is None or analysis not in self._loaded.analyses:
             self._refuse(gateway, viewer, 4004, f"there is no analysis {analysis!r} here")
             return
-        hosted = self._find(analysis, attach.token)
+        hosted = self._hosting.find(analysis, attach.token)
         resumed = hosted is not None
         if hosted is None:
-            hosted = self._begin(analysis, self._engine)
-        for ghost in hosted.session.viewers:
+            if self._hosting.full:
+                self._refuse(gateway, viewer, 1013, "this server has all the sessions that it can hold")
+                return
+            hosted = self._hosting.begin(self._loaded.analyses[analysis], self._engine)
+        for ghost in hosted.session.of_page(attach.page):
             # A page has one connection: an older one is dead, even where nobody has noticed yet.
             self._supersede(ghost)
         self._viewers[viewer] = Viewer(gateway, hosted)
-        if hosted.expiry is not None:
-            hosted.expiry.cancel()
-            hosted.expiry = None
+        self._hosting.watched(hosted)
         try:
-            hosted.session.attach(viewer, attach.seen if resumed else 0, resumed=resumed)
+            self._attach(viewer, hosted, attach, resumed=resumed)
         except RemoteProtocolError as error:
             self._drop(gateway, viewer, error)
             return
         if not resumed:
-            hosted.handling.arrive("connect", NULL)
+            self._hosting.connected(hosted)
+
+    def _attach(self, viewer: str, hosted: Hosted, attach: Attach, *, resumed: bool) -> None:
+        heard = max(attach.heard if resumed else 0, hosted.heard)
+        frames = hosted.analysis.broadcasts.catch_up(heard)
+        seen = attach.seen if resumed else 0
+        hosted.session.attach(viewer, attach.page, seen, resumed=resumed, heard=heard)
+        for frame in frames:
+            self._deliver(viewer, frame)
 
     def _supersede(self, viewer: str) -> None:
         place = self._viewers.pop(viewer)
         place.hosted.session.detach(viewer)
         self._refuse(place.gateway, viewer, 1000, "the page has attached again")
 
-    def _find(self, analysis: str, token: str | None) -> Hosted | None:
-        hosted = self._sessions.get(token or "")
-        if hosted is None or token is None or hosted.session.analysis != analysis:
-            return None
-        return hosted if hmac.compare_digest(hosted.session.token, token) else None
-
-    def _begin(self, analysis: str, engine: BusEngine) -> Hosted:
-        session = Session(analysis, secrets.token_urlsafe(24), self._deliver, max_payload=self._settings.max_payload)
-        handling = Handling(
-            self._loaded.analyses[analysis],
-            session,
-            lambda check: JobScope(engine, check),
-            self._settings.development,
-            self._threads,
-        )
-        limit = RateLimit(self._settings.rate, asyncio.get_running_loop().time())
-        hosted = self._sessions[session.token] = Hosted(session, handling, limit)
-        return hosted
-
     def _relay(self, gateway: str, viewer: str, body: bytes) -> None:
         place = self._viewers.get(viewer)
         if place is None:
             self._refuse(gateway, viewer, 1012, "the session is not known here")
             return
+        session = place.hosted.session
         try:
             for message in codec.decode(body, FROM_BROWSER):
                 match message:
-                    case Ack(seq):
-                        place.hosted.session.acknowledge(viewer, seq)
-                    case Signal() if place.hosted.session.accept(message):
+                    case Ack(seq, state):
+                        session.acknowledge(viewer, seq, state)
+                    case Signal() if session.accept(viewer, message):
                         self._handle(place.hosted, message)
                     case Attach():
                         raise RemoteProtocolError("attach came twice")
@@ -228,7 +211,7 @@ class Runner:
             rate = self._settings.rate
             hosted.handling.refuse(hosted.refused, f"busy: more than {rate:g} signals a second, {count} were refused")
 
-    def _close(self, viewer: str, *, clean: bool) -> None:
+    def _close(self, viewer: str, *, done: bool) -> None:
         place = self._viewers.pop(viewer, None)
         if place is None:
             return
@@ -236,28 +219,14 @@ class Runner:
         hosted.session.detach(viewer)
         if hosted.session.viewers or hosted.session.ended.is_set():
             return
-        if clean:
-            self._end(hosted, "the page was closed")
+        if done:
+            self._hosting.end(hosted, "the page was closed")
         else:
-            hosted.expiry = asyncio.get_running_loop().call_later(
-                self._settings.grace, self._end, hosted, "nobody came back"
-            )
-
-    def _end(self, hosted: Hosted, reason: str) -> None:
-        if hosted.expiry is not None:
-            hosted.expiry.cancel()
-        viewers = hosted.session.viewers
-        if hosted.limit.refused:
-            log.warning("%s: %d signals of a page were refused", hosted.session.analysis, hosted.limit.refused)
-        hosted.session.end(reason)
-        hosted.handling.end()
-        for viewer in viewers:
-            del self._viewers[viewer]
-        del self._sessions[hosted.session.token]
+            self._hosting.left(hosted)
 
     def _drop(self, gateway: str, viewer: str, error: RemoteProtocolError) -> None:
         """Close a viewer that broke the protocol; it may come back and resume."""
-        self._close(viewer, clean=False)
+        self._close(viewer, done=False)
         self._refuse(gateway, viewer, error.close_code, str(error))
 
     # Gateways
@@ -267,6 +236,12 @@ class Runner:
         if place is not None:
             self._bus.publish(topics.of_gateway(place.gateway), viewer.encode(), frame)
 
+    def _broadcast(self, analysis: str, frame: bytes) -> None:
+        """Publish a frame once for each gateway that has a viewer of this analysis here."""
+        gateways = {place.gateway for place in self._viewers.values() if place.hosted.analysis.name == analysis}
+        for gateway in gateways:
+            self._bus.publish(topics.of_gateway(gateway), b"", self.name.encode(), analysis.encode(), frame)
+
     def _refuse(self, gateway: str, viewer: str, code: int, reason: str) -> None:
         self._bus.publish(topics.of_gateway(gateway), viewer.encode(), str(code).encode(), reason.encode())
 
@@ -274,7 +249,7 @@ class Runner:
         names = {member.name for member in gone}
         for viewer, place in list(self._viewers.items()):
             if place.gateway in names:
-                self._close(viewer, clean=False)
+                self._close(viewer, done=False)
 
     async def _expire_gateways(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 """What a runner tells the gateways about its analyses: enough to make every page, and nothing that runs.
 
 The gateway finds templates and static files in the analyses' folder on its own disk; the catalog says
-which. Travels as the `detail` of a runner's Present message.
+which. The offer travels as the `detail` of a runner's Present message.
 """
 
 from dataclasses import dataclass, fields
@@ -54,24 +54,44 @@ class Catalog:
         return next((entry for entry in self.entries if entry.name == name), None)
 
 
-def to_bytes(catalog: Catalog) -> bytes:
-    """Return the bytes of a catalog."""
-    return codec.pack(catalog)
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a runner has to offer."""
+
+    mark: str
+    """What its sessions' tokens begin with, made at random at its start."""
+    held: frozenset[str]
+    """The analyses of which it has sessions."""
+    catalog: Catalog
 
 
-def from_bytes(data: bytes) -> Catalog:
-    """Return the catalog behind the bytes; raises RemoteProtocolError when they are not one."""
+def to_bytes(offer: Offer) -> bytes:
+    """Return the bytes of an offer."""
+    return codec.pack({"mark": offer.mark, "held": sorted(offer.held), "catalog": offer.catalog})
+
+
+def from_bytes(data: bytes) -> Offer:
+    """Return the offer behind the bytes; raises RemoteProtocolError when they are not one."""
     try:
         value = codec.unpack(data)
-        if type(value) is not dict or type(value["description"]) is not str:
-            raise TypeError("it is not a map with a description")
-        return Catalog(
-            value["description"],
-            tuple(_record(Entry, entry) for entry in value["entries"]),
-            tuple(_record(Fault, fault) for fault in value["faults"]),
-        )
+        if type(value) is not dict or type(value["mark"]) is not str or type(value["catalog"]) is not dict:
+            raise TypeError("it is not a map with a mark and a catalog")
+        held = frozenset(value["held"])
+        if not all(type(name) is str for name in held):
+            raise TypeError("the name of an analysis is not a string")
+        return Offer(value["mark"], held, _catalog(value["catalog"]))
     except (TypeError, KeyError) as error:
-        raise RemoteProtocolError(f"catalog is malformed: {error}") from None
+        raise RemoteProtocolError(f"offer is malformed: {error}") from None
+
+
+def _catalog(value: dict[str, Any]) -> Catalog:
+    if type(value["description"]) is not str:
+        raise TypeError("the catalog has no description")
+    return Catalog(
+        value["description"],
+        tuple(_record(Entry, entry) for entry in value["entries"]),
+        tuple(_record(Fault, fault) for fault in value["faults"]),
+    )
 
 
 Record = TypeVar("Record", Entry, Fault)

@@ -7,13 +7,14 @@ raises RemoteProtocolError (received) or PayloadError (about to be sent); it nev
 import dataclasses
 import threading
 import types
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, get_args
 
 import msgpack
 
 from databench.errors import PayloadError, RemoteProtocolError
-from databench.wire.messages import NAME_LIMIT, Message, Signal, Vocabulary
+from databench.wire.messages import NAME_LIMIT, PAGE_LIMIT, Attach, Broadcast, Message, Signal, StateChange, Vocabulary
 from databench.wire.values import Extension, blame, check_structure, replacement, restored
 
 MAX_PAYLOAD = 64 * 2**20
@@ -21,6 +22,8 @@ MAX_PAYLOAD = 64 * 2**20
 
 _UNSENDABLE = (TypeError, ValueError, OverflowError, RecursionError, BufferError)
 _LONGEST_MESSAGE = 16
+_NAMED = {Signal.tag: NAME_LIMIT, Broadcast.tag: NAME_LIMIT, Attach.tag: PAGE_LIMIT}
+"""Messages whose second field is a name, and its longest length."""
 
 
 def _default(value: object) -> object:
@@ -93,6 +96,23 @@ def encode_signal(seq: int, name: str, payload: bytes) -> bytes:
     return data
 
 
+def encode_broadcast(number: int, name: str, payload: bytes) -> bytes:
+    """Return the frame of one Broadcast, without making the object."""
+    data: bytes = _packers.messages.pack((Broadcast.tag, number, name, payload))
+    return data
+
+
+def encode_state(number: int, whole: bool, values: Mapping[str, bytes], removed: Sequence[str]) -> bytes:
+    """Return the frame of one StateChange, made of values that are packed already."""
+    packer = _packers.messages
+    parts = [packer.pack_array_header(2), packer.pack_map_header(len(values))]
+    for name, value in values.items():
+        parts += (packer.pack(name), value)
+    parts.append(packer.pack(list(removed)))
+    data: bytes = packer.pack((StateChange.tag, number, whole, b"".join(parts)))
+    return data
+
+
 def _fields(message: Message) -> list[Any]:
     return [getattr(message, name) for name in message.__match_args__]
 
@@ -145,8 +165,8 @@ def _message(item: Any, grammar: dict[str, tuple[type[Message], tuple[tuple[type
             raise RemoteProtocolError(f"{item[0]!r} has a field of type {type(value).__name__}")
         if type(value) is int and value < 0:
             raise RemoteProtocolError(f"{item[0]!r} has a negative number")
-    if item[0] == "signal" and not 0 < len(item[2]) <= NAME_LIMIT:
-        raise RemoteProtocolError(f"a signal's name has 1 to {NAME_LIMIT} characters")
+    if item[0] in _NAMED and not 0 < len(item[2]) <= _NAMED[item[0]]:
+        raise RemoteProtocolError(f"the name in {item[0]!r} has 1 to {_NAMED[item[0]]} characters")
     return kind(*item[1:])
 
 

@@ -9,21 +9,13 @@ from dataclasses import dataclass
 from databench.errors import RemoteProtocolError
 from databench.wire import codec
 from databench.wire.messages import Gap
+from databench.wire.ring import Bounds, Ring
 
-WINDOW = 4_096
-"""Signals that may be on their way to a viewer without an acknowledgement."""
-WINDOW_BYTES = 4 * 2**20
-"""The same in bytes; a single larger signal may travel alone."""
-KEPT = 4 * WINDOW
-"""Signals that the log keeps for viewers who come back."""
-KEPT_BYTES = 4 * WINDOW_BYTES
-"""The same in bytes."""
-ENVELOPE = 1_000
-"""More bytes than a signal has besides its payload."""
+BOUNDS = Bounds()
 RESERVED = 64
-"""Signals of those that are left to the session itself, so that it can say that an author's found no room."""
-FRAME_LIMIT = 64_000
-"""Signals that are ready are joined to frames of at most this many bytes."""
+"""Signals of those kept that are left to the session itself, so that it can say that an author's found no room."""
+PATIENCE = 10.0
+"""Seconds without a sign after which nobody waits for a viewer any more."""
 
 
 @dataclass(slots=True)
@@ -32,20 +24,33 @@ class _Cursor:
 
     sent: int
     acked: int
+    stalled: float | None = None
+    """Since when others have been waiting for it without a sign."""
+    behind: bool = False
+    """It did not read for so long that nobody waits for it, until it has caught up."""
 
 
 class SessionLog:
-    """The numbered signals of one session, from the oldest that is kept to the newest."""
+    """The numbered signals of one session, and the viewers' places in them."""
 
-    def __init__(self) -> None:
-        self.first = 1
-        self.last = 0
-        self._frames: dict[int, bytes] = {}
-        self._ends: dict[int, int] = {0: 0}
-        """Bytes of all signals up to and with that number, so that a range is measured by one subtraction."""
+    __slots__ = ("_acked", "_bounds", "_cursors", "_ring")
+
+    def __init__(self, bounds: Bounds = BOUNDS) -> None:
+        self._bounds = bounds
+        self._ring = Ring(bounds.kept, bounds.kept_bytes)
         self._cursors: dict[str, _Cursor] = {}
-        self._acked = 0
-        """Up to where everybody who watches has acknowledged; meaningless without viewers."""
+        self._acked: int | None = None
+        """Up to where all that are waited for have acknowledged; None when nobody is."""
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest signal that is kept."""
+        return self._ring.first
+
+    @property
+    def last(self) -> int:
+        """The number of the newest signal."""
+        return self._ring.last
 
     @property
     def viewers(self) -> list[str]:
@@ -55,53 +60,45 @@ class SessionLog:
     def room(self, size: int = 0) -> bool:
         """Return whether the slowest viewer has room for one more signal with a payload of `size` bytes.
 
-        Without viewers there always is.
+        Without viewers, and with none but those that are left behind, there always is.
         """
-        if not self._cursors or self._acked == self.last:
+        acked, ring = self._acked, self._ring
+        if acked is None or acked == ring.last:
             return True
-        waiting = self._ends[self.last] - self._ends[self._acked]
-        return self.last - self._acked < WINDOW and waiting < WINDOW_BYTES and waiting + size + ENVELOPE <= KEPT_BYTES
+        bounds = self._bounds
+        waiting = ring.size(acked, ring.last)
+        return (
+            ring.last - acked < bounds.window
+            and waiting < bounds.window_bytes
+            and waiting + size + bounds.envelope <= bounds.kept_bytes
+        )
 
     def overrun(self, size: int = 0, reserve: int = 0) -> bool:
-        """Return whether such a signal, and `reserve` more, would push out one that a viewer has not acknowledged."""
-        if not self._cursors or self._acked == self.last:
+        """Return whether such a signal, and `reserve` more, would push out one that somebody is waited for with."""
+        acked, ring = self._acked, self._ring
+        if acked is None or acked == ring.last:
             return False
-        waiting = self._ends[self.last] - self._ends[self._acked]
-        return self.last - self._acked >= KEPT - reserve or waiting + size + ENVELOPE > KEPT_BYTES
+        bounds = self._bounds
+        waiting = ring.size(acked, ring.last)
+        return ring.last - acked >= bounds.kept - reserve or waiting + size + bounds.envelope > bounds.kept_bytes
 
     def append(self, name: str, payload: bytes) -> int:
         """Add a signal and return its number; the oldest beyond the bounds are dropped."""
-        self.last = seq = self.last + 1
-        self._frames[seq] = frame = codec.encode_signal(seq, name, payload)
-        self._ends[seq] = end = self._ends[seq - 1] + len(frame)
-        if seq - self.first >= KEPT or end - self._ends[self.first - 1] > KEPT_BYTES:
-            self._drop_oldest()
+        ring = self._ring
+        seq = ring.append(codec.encode_signal(ring.last + 1, name, payload))
+        if self._acked is not None and self._acked < ring.first - 1:
+            self._measure()
         return seq
 
-    def _drop_oldest(self) -> None:
-        end = self._ends[self.last]
-        while self.first < self.last and (
-            self.last - self.first >= KEPT or end - self._ends[self.first - 1] > KEPT_BYTES
-        ):
-            del self._frames[self.first], self._ends[self.first - 1]
-            self.first += 1
-        if self._cursors and self._acked < self.first - 1:
-            for cursor in self._cursors.values():
-                cursor.sent = max(cursor.sent, self.first - 1)
-                cursor.acked = max(cursor.acked, self.first - 1)
-            self._measure()
-
-    def attach(self, viewer: str, seen: int) -> bytes:
-        """Add a viewer that handled signals up to `seen`; return the frame that tells it of a gap, or nothing.
+    def attach(self, viewer: str, seen: int) -> None:
+        """Add a viewer that handled signals up to `seen`.
 
         Raises RemoteProtocolError for a number that was never sent.
         """
-        if seen > self.last:
-            raise RemoteProtocolError(f"signal {seen} was never sent, the last one is {self.last}")
-        start = max(seen, self.first - 1)
-        self._cursors[viewer] = _Cursor(start, start)
+        if seen > self._ring.last:
+            raise RemoteProtocolError(f"signal {seen} was never sent, the last one is {self._ring.last}")
+        self._cursors[viewer] = _Cursor(seen, seen)
         self._measure()
-        return codec.encode(Gap(start, start - seen)) if start > seen else b""
 
     def detach(self, viewer: str) -> None:
         """Forget a viewer."""
@@ -116,25 +113,53 @@ class SessionLog:
         cursor = self._cursors[viewer]
         if seq > cursor.sent:
             raise RemoteProtocolError(f"signal {seq} was acknowledged, the last one sent is {cursor.sent}")
-        cursor.acked = max(cursor.acked, seq)
-        self._measure()
+        if seq > cursor.acked:
+            cursor.acked = seq
+            cursor.stalled = None
+            cursor.behind = cursor.behind and self._ring.last - self._place(cursor) >= self._bounds.window
+            self._measure()
+
+    def leave_behind(self, now: float) -> bool:
+        """Call it while somebody waits for room; return whether a viewer was left behind because it gave no sign."""
+        left = False
+        for cursor in self._cursors.values():
+            if cursor.behind or self._place(cursor) != self._acked:
+                continue
+            if cursor.stalled is None:
+                cursor.stalled = now
+            elif now - cursor.stalled >= PATIENCE:
+                cursor.behind = left = True
+        if left:
+            self._measure()
+        return left
 
     def take(self, viewer: str) -> bytes:
-        """Return the next frame for a viewer, as far as its window goes; nothing when there is none."""
-        cursor = self._cursors[viewer]
-        acked_end = self._ends[cursor.acked]
-        until = min(self.last, cursor.acked + WINDOW)
-        seq, start = cursor.sent, self._ends[cursor.sent]
-        while seq < until:
-            end = self._ends[seq + 1]
-            if (seq > cursor.sent and end - start > FRAME_LIMIT) or (
-                seq > cursor.acked and end - acked_end > WINDOW_BYTES
-            ):
-                break
-            seq += 1
-        frame = b"".join([self._frames[each] for each in range(cursor.sent + 1, seq + 1)])
-        cursor.sent = seq
-        return frame
+        """Return the next frame for a viewer, as far as its window goes; nothing when there is none.
+
+        A viewer that the log has outrun is first told of the gap.
+        """
+        cursor, ring, bounds = self._cursors[viewer], self._ring, self._bounds
+        head = b""
+        if cursor.sent < ring.first - 1:
+            head = codec.encode(Gap(ring.first - 1, ring.first - 1 - cursor.sent))
+            cursor.sent = ring.first - 1
+        sent, acked = cursor.sent, self._place(cursor)
+        if sent == ring.last:
+            return head
+        until = min(
+            acked + bounds.window,
+            max(ring.reach(acked, bounds.window_bytes), acked + 1),
+            max(ring.reach(sent, bounds.frame - len(head)), sent + 1),
+        )
+        if until <= sent:
+            return head
+        cursor.sent = until
+        return head + ring.join(sent, until)
+
+    def _place(self, cursor: _Cursor) -> int:
+        """Return from where on what the viewer has not acknowledged is still kept."""
+        return max(cursor.acked, self._ring.first - 1)
 
     def _measure(self) -> None:
-        self._acked = min((cursor.acked for cursor in self._cursors.values()), default=0)
+        places = [self._place(cursor) for cursor in self._cursors.values() if not cursor.behind]
+        self._acked = min(places, default=None)

@@ -10,6 +10,8 @@ PROTOCOL_VERSION = 1
 SUBPROTOCOL = f"databench.{PROTOCOL_VERSION}"
 NAME_LIMIT = 200
 """Longest name of a signal or an analysis, in characters."""
+PAGE_LIMIT = 64
+"""Longest name of a page, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +27,24 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Attach(Message):
-    """First message of a page: a new session (no token), or an older one from `seen` on."""
+    """First message of a page: a new session (no token), or an older one from `seen` and `heard` on."""
 
     tag: ClassVar[str] = "attach"
     token: str | None
+    page: str
     seen: int
+    heard: int
 
 
 @dataclass(frozen=True, slots=True)
 class Attached(Message):
-    """Answer to Attach; `received` is the highest number accepted from this session's pages."""
+    """Answer to Attach: the highest number accepted from this page, the last broadcast that counts as heard."""
 
     tag: ClassVar[str] = "attached"
     token: str
     resumed: bool
     received: int
+    heard: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,18 @@ class Signal(Message):
 
 @dataclass(frozen=True, slots=True)
 class Ack(Message):
-    """All signals up to `seq` were handled (by a page) or accepted (by a session)."""
+    """A page handled all signals up to `seq`, and the state messages of this connection up to `state`."""
 
     tag: ClassVar[str] = "ack"
+    seq: int
+    state: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Message):
+    """All signals of this page up to `seq` were accepted."""
+
+    tag: ClassVar[str] = "accepted"
     seq: int
 
 
@@ -66,6 +80,35 @@ class Gap(Message):
 
     tag: ClassVar[str] = "gap"
     seq: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange(Message):
+    """The newest values of what changed; `whole` says that nothing else exists."""
+
+    tag: ClassVar[str] = "state"
+    number: int
+    whole: bool
+    changes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast(Message):
+    """A signal to all pages of the analysis, numbered within it."""
+
+    tag: ClassVar[str] = "broadcast"
+    number: int
+    name: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Missed(Message):
+    """`count` broadcasts are lost for this viewer; the next one has the number `number + 1`."""
+
+    tag: ClassVar[str] = "missed"
+    number: int
     count: int
 
 
@@ -109,12 +152,12 @@ class Relayed(Message):
 
 @dataclass(frozen=True, slots=True)
 class Closed(Message):
-    """The viewer's connection is gone; `clean` when the page went away on purpose."""
+    """The viewer's connection is gone; `done` when the page said that it will not come back."""
 
     tag: ClassVar[str] = "closed"
     gateway: str
     viewer: str
-    clean: bool
+    done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +335,7 @@ class Leave(Message):
 Vocabulary = tuple[type[Message], ...]
 
 FROM_BROWSER: Vocabulary = (Attach, Signal, Ack)
-TO_BROWSER: Vocabulary = (Attached, Signal, Ack, Gap, Ended, Reload)
+TO_BROWSER: Vocabulary = (Attached, Signal, Accepted, Gap, StateChange, Broadcast, Missed, Ended, Reload)
 SIGNAL_PLANE: Vocabulary = (Opened, Relayed, Closed, Present, Who, Leaving)
 TO_BROKER: Vocabulary = (
     Join,

@@ -69,6 +69,6 @@ def test_a_killed_runner_is_told_and_the_page_begins_anew(tabs: Tabs, fragile: S
     reach(page, "status:draws", 1_000)
     fragile.service("runner").kill()
     status = page.locator(".databench-status p")
-    expect(status).to_have_text("The analysis was restarted: this is a new session.")
+    expect(status).to_have_text("The session is over: the process that ran this analysis is gone. This is a new one.")
     page.wait_for_function(BEGAN_ANEW)
     reach(page, "status:draws", 2_000)

@@ -15,6 +15,11 @@ RECORDS = [
 ]
 """The fractions that come closer than all before them."""
 
+SWEPT = """() => {
+  const thrown = __shown['shared:thrown'].map((text) => Number(text.replaceAll(',', '')));
+  return thrown.some((value, i) => value < thrown[i - 1]);
+}"""
+
 
 def middle(element: Locator) -> tuple[float, float]:
     """Return where the mouse has to point at, in the part of the page that is seen."""
@@ -31,12 +36,12 @@ def signal(page: Page, name: str) -> Locator:
 def test_the_index_shows_every_analysis_with_its_picture_and_its_formulas(tabs: Tabs) -> None:
     page = tabs.open("/")
     cards = page.locator(".cards > li")
-    expect(cards).to_have_count(5)
+    expect(cards).to_have_count(6)
     page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
-    expect(cards.locator("img")).to_have_count(5)
+    expect(cards.locator("img")).to_have_count(6)
     expect(page.locator("mjx-container").first).to_be_visible()
     assert "\\(" not in page.locator("main").inner_text()
-    for name in ("mpld3Drag", "mpld3PointLabel", "mpld3pi", "simplepi", "slowpi"):
+    for name in ("mpld3Drag", "mpld3PointLabel", "mpld3pi", "simplepi", "slowpi", "together"):
         expect(cards.locator(f"a[href='/{name}/']")).to_have_count(1)
 
 
@@ -128,6 +133,34 @@ def test_the_chunks_of_slowpi_are_done_by_the_workers_that_are_shown(tabs: Tabs)
     page.locator("#run").click()
     expect(page.locator("#run")).to_be_disabled()
     expect(signal(page, "status:done")).not_to_have_text("100")
+
+
+def test_needles_are_thrown_together(tabs: Tabs) -> None:
+    one = tabs.open("/together/")
+    expect(signal(one, "shared:people")).to_have_text("1")
+    slider = one.locator("[data-state='speed']")
+    expect(slider).to_have_value("20")
+    slider.fill("200")
+    expect(signal(one, "state:speed")).to_have_text("200")
+    other = tabs.open("/together/", beside=one)
+    for page in (one, other):
+        expect(signal(page, "shared:people")).to_have_text("2")
+        reach(page, "shared:thrown", 300)
+        page.wait_for_function("document.querySelectorAll('#floor g:last-child line').length > 100")
+        strokes = page.locator("#floor g:last-child line").evaluate_all(
+            "(all) => all.map((e) => e.attributes.stroke.value)"
+        )
+        assert len(set(strokes)) == 2, "everybody sees everybody's needles"
+        assert 2 < number(signal(page, "shared:pi").inner_text()) < 5
+    # The other page has a slider of its own, and a value that is refused leaves no trace.
+    expect(other.locator("[data-state='speed']")).to_have_value("20")
+    tabs.expect_error("speed: Input should be less than or equal to 200")
+    one.evaluate("databench.state.set('speed', 100000)")
+    expect(slider).to_have_value("200")
+    expect(signal(one, "state:speed")).to_have_text("200")
+    other.get_by_role("button", name="Sweep").click()
+    for page in (one, other):
+        page.wait_for_function(SWEPT)
 
 
 def test_what_is_not_there_is_told_with_what_is(tabs: Tabs) -> None:

@@ -14,7 +14,7 @@ from databench.wire.log import BOUNDS, RESERVED
 from tests.author import Live, declared, living
 
 WINDOW = BOUNDS.window
-KEPT = BOUNDS.kept
+KEPT = BOUNDS.safe
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from databench.wire.log import BOUNDS
 from tests.author import Live, declared, living
 
 WINDOW = BOUNDS.window
-KEPT = BOUNDS.kept
+KEPT = BOUNDS.safe
 
 
 @databench.task

@@ -16,7 +16,7 @@ from tests.author import Pages
 
 WINDOW = BOUNDS.window
 NO_STATE = StateChange(1, True, codec.pack([{}, []]))
-KEPT = BOUNDS.kept
+KEPT, SAFE = BOUNDS.kept, BOUNDS.safe
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def test_who_comes_back_too_late_learns_how_much_is_lost(session: Session,
     session.detach("v")
     fill(session, KEPT + 10)
     session.attach("again", "page", 2, resumed=True)
-    assert pages.others("again") == [Attached("token", True, 0, 0), Gap(10, 8)]
+    assert pages.others("again") == [Attached("token", True, 0, 0), Gap(KEPT - SAFE + 1, KEPT - SAFE - 1)]
 
 
 async def test_a_viewer_with_a_number_never_sent_is_refused(session: Session) -> None:

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
+from threading import get_ident
 from typing import Any
 
 from databench.errors import AnalysisError, Cancelled
@@ -71,6 +72,7 @@ class Session:
         self._room_async = asyncio.Event()
         self._awaitable = _Room(self)
         self._flushing = Flushing(self._flush)
+        self._loop_thread = get_ident()
         self._names: set[str] = set()
         """Names of signals that were found to be valid."""
         self.state.check = self._goes_on
@@ -87,19 +89,17 @@ class Session:
         if type(signal) is not str or signal not in self._names:
             self._check_name(signal)
         data = codec.pack(payload, limit=self._max_payload)
-        flushing = self._flushing
-        if flushing.here():
+        if get_ident() == self._loop_thread:
             self._emit_from_loop(signal, data)
         else:
             run = current_run.get()
             if run is not None and run.cancelled:
                 run.check()
             with self._lock:
-                if (not self._log.room(len(data)) or self.ended.is_set()) and not self._wait_for_room(len(data), run):
-                    return self._awaitable
-                self._log.append(signal, data)
-        if not flushing.asked:
-            flushing.ask()
+                if not self._log.offer(signal, data) and self._wait_for_room(len(data), run):
+                    self._log.append(signal, data)
+        if not self._flushing.asked:
+            self._flushing.ask()
         return self._awaitable
 
     def cancel(self, signal: str) -> None:
@@ -243,6 +243,7 @@ class Session:
             viewers = self._feed.viewers
             for viewer in viewers:
                 self._feed.detach(viewer)
+            self._log.close()
         for viewer in viewers if reason else ():
             self._deliver(viewer, codec.encode(Ended(reason)))
         self._wake()

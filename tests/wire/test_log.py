@@ -11,7 +11,10 @@ from databench.wire.messages import TO_BROWSER, Gap, Signal
 from databench.wire.ring import Bounds
 
 WINDOW, WINDOW_BYTES = BOUNDS.window, BOUNDS.window_bytes
-KEPT, KEPT_BYTES = BOUNDS.kept, BOUNDS.kept_bytes
+KEPT, SAFE = BOUNDS.kept, BOUNDS.safe
+KEPT_BYTES = BOUNDS.kept_bytes
+DROPPED = KEPT - SAFE + 1
+"""The oldest that are dropped at once when there is one too many."""
 FRAME_LIMIT = BOUNDS.frame
 
 
@@ -114,7 +117,7 @@ def test_the_slowest_viewer_decides_whether_there_is_room(watched: SessionLog) -
 
 
 def test_it_is_overrun_when_the_next_one_pushes_out_one_that_is_not_acknowledged(watched: SessionLog) -> None:
-    fill(watched, KEPT - 1)
+    fill(watched, SAFE - 1)
     assert not watched.overrun()
     fill(watched, 1)
     assert watched.overrun()
@@ -141,7 +144,7 @@ def test_a_huge_signal_does_not_push_out_what_a_viewer_waits_for(watched: Sessio
 
 def test_the_log_keeps_a_number_of_signals(session_log: SessionLog) -> None:
     fill(session_log, KEPT + 5)
-    assert (session_log.first, session_log.last) == (6, KEPT + 5)
+    assert (session_log.first, session_log.last) == (DROPPED + 1, KEPT + 5)
 
 
 def test_the_log_keeps_a_number_of_bytes(session_log: SessionLog) -> None:
@@ -165,14 +168,14 @@ def test_who_comes_back_too_late_is_told_how_much_is_lost(session_log: SessionLo
     fill(session_log, KEPT + 5)
     session_log.attach("v", 2)
     gap, *signals = codec.decode(session_log.take("v"), TO_BROWSER)
-    assert gap == Gap(5, 3)
-    assert signals[0] == Signal(6, "s", b"x")
+    assert gap == Gap(DROPPED, DROPPED - 2)
+    assert signals[0] == Signal(DROPPED + 1, "s", b"x")
 
 
 def test_who_was_just_in_time_is_told_of_no_gap(session_log: SessionLog) -> None:
     fill(session_log, KEPT + 5)
-    session_log.attach("v", 5)
-    assert codec.decode(session_log.take("v"), TO_BROWSER)[0] == Signal(6, "s", b"x")
+    session_log.attach("v", DROPPED)
+    assert codec.decode(session_log.take("v"), TO_BROWSER)[0] == Signal(DROPPED + 1, "s", b"x")
 
 
 def test_a_number_that_was_never_sent_is_refused(session_log: SessionLog) -> None:

@@ -25,7 +25,7 @@ class BroadcastLog:
 
     def __init__(self, bounds: Bounds = BOUNDS) -> None:
         self._bounds = bounds
-        self._ring = Ring(bounds.kept, bounds.kept_bytes)
+        self._ring = Ring(bounds)
         self.published = 0
         """The number of the last one that was published."""
 

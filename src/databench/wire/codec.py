@@ -5,23 +5,31 @@ raises RemoteProtocolError (received) or PayloadError (about to be sent); it nev
 """
 
 import dataclasses
+import struct
 import threading
 import types
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_args
 
 import msgpack
 
 from databench.errors import PayloadError, RemoteProtocolError
 from databench.wire.messages import NAME_LIMIT, PAGE_LIMIT, Attach, Broadcast, Message, Signal, StateChange, Vocabulary
-from databench.wire.values import Extension, blame, check_structure, replacement, restored
+from databench.wire.values import KEYS, SCALARS, Extension, blame, check_structure, replacement, restored
 
 MAX_PAYLOAD = 64 * 2**20
 """Bytes of one payload, in any direction."""
 
 _UNSENDABLE = (TypeError, ValueError, OverflowError, RecursionError, BufferError)
 _LONGEST_MESSAGE = 16
+_MANY = 64
+"""Items of a list from which on packing it first and then looking at its bytes pays."""
+_SIGNAL = b"\x94\xa6signal\xce"
+"""How a Signal begins whose number has 32 bits."""
+_U32 = struct.Struct(">I").pack
+_BIN8 = [bytes((0xC4, size)) for size in range(2**8)]
+"""How a payload of each size begins."""
 _NAMED = {Signal.tag: NAME_LIMIT, Broadcast.tag: NAME_LIMIT, Attach.tag: PAGE_LIMIT}
 """Messages whose second field is a name, and its longest length."""
 
@@ -38,6 +46,7 @@ class _Packers(threading.local):
     def __init__(self) -> None:
         self.values = msgpack.Packer(default=_default, datetime=True, buf_size=4096)
         self.messages = msgpack.Packer(buf_size=4096)
+        self.pack_value = self.values.pack
 
 
 _packers = _Packers()
@@ -52,14 +61,28 @@ def pack(value: object, *, limit: int = MAX_PAYLOAD) -> bytes:
     '81a27069cb4008000000000000'
     """
     try:
-        check_structure(value)
-        data: bytes = _packers.values.pack(value)
+        # Most payloads are a flat dict, or floats: looking at each level, or each number, would cost more than packing.
+        flat = (
+            type(value) is dict and KEYS.issuperset(map(type, value)) and SCALARS.issuperset(map(type, value.values()))
+        )
+        many = not flat and type(value) is list and len(value) > _MANY and type(value[0]) is float
+        if not (flat or many):
+            check_structure(value)
+        data: bytes = _packers.pack_value(value)
+        if many and not _are_floats(data, len(value)):  # type: ignore[arg-type]
+            check_structure(value)
     except _UNSENDABLE:
         _packers.values.reset()
         raise PayloadError(blame(value, _packs)) from None
     if len(data) > limit:
         raise PayloadError(f"payload has {len(data):,} bytes, more than the limit of {limit:,}")
     return data
+
+
+def _are_floats(data: bytes, count: int) -> bool:
+    """Return whether these are the bytes of a list of so many floats and nothing else: each begins with its tag."""
+    header = 3 if count < 2**16 else 5
+    return len(data) == header + 9 * count and data[header::9] == b"\xcb" * count
 
 
 def _packs(value: object) -> bool:
@@ -92,7 +115,16 @@ def encode(*messages: Message) -> bytes:
 
 def encode_signal(seq: int, name: str, payload: bytes) -> bytes:
     """Return the frame of one Signal, without making the object: `emit` does this for each signal."""
+    size = len(payload)
+    if seq < 2**32 and size < 2**8:
+        return b"".join((_SIGNAL, _U32(seq), _name(name), _BIN8[size], payload))
     data: bytes = _packers.messages.pack((Signal.tag, seq, name, payload))
+    return data
+
+
+@lru_cache(maxsize=1_000)
+def _name(name: str) -> bytes:
+    data: bytes = _packers.messages.pack(name)
     return data
 
 

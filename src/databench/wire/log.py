@@ -4,6 +4,7 @@ Pure: no clock, no locks, no sockets. Owns the numbers, the bounds and the decis
 room; docs/protocol.md, section 2, is its contract.
 """
 
+import sys
 from dataclasses import dataclass
 
 from databench.errors import RemoteProtocolError
@@ -33,14 +34,18 @@ class _Cursor:
 class SessionLog:
     """The numbered signals of one session, and the viewers' places in them."""
 
-    __slots__ = ("_acked", "_bounds", "_cursors", "_ring")
+    __slots__ = ("_acked", "_bounds", "_closed", "_cursors", "_free", "_free_end", "_ring", "_small")
 
     def __init__(self, bounds: Bounds = BOUNDS) -> None:
         self._bounds = bounds
-        self._ring = Ring(bounds.kept, bounds.kept_bytes)
+        self._ring = Ring(bounds)
         self._cursors: dict[str, _Cursor] = {}
         self._acked: int | None = None
         """Up to where all that are waited for have acknowledged; None when nobody is."""
+        self._closed = False
+        self._free = self._free_end = sys.maxsize
+        """Below this number and this end of the ring there is room for a small signal, without looking closer."""
+        self._small = bounds.safe_bytes - bounds.window_bytes - bounds.envelope
 
     @property
     def first(self) -> int:
@@ -62,7 +67,12 @@ class SessionLog:
 
         Without viewers, and with none but those that are left behind, there always is.
         """
-        acked, ring = self._acked, self._ring
+        ring = self._ring
+        if ring.last < self._free and ring.end < self._free_end and size <= self._small:
+            return True
+        if self._closed:
+            return False
+        acked = self._acked
         if acked is None or acked == ring.last:
             return True
         bounds = self._bounds
@@ -70,8 +80,20 @@ class SessionLog:
         return (
             ring.last - acked < bounds.window
             and waiting < bounds.window_bytes
-            and waiting + size + bounds.envelope <= bounds.kept_bytes
+            and waiting + size + bounds.envelope <= bounds.safe_bytes
         )
+
+    def offer(self, name: str, payload: bytes) -> bool:
+        """Add a signal where it has room, and return whether it had: `room` and `append` in one, for every `emit`."""
+        ring = self._ring
+        last = ring.last
+        tight = last >= self._free or ring.end >= self._free_end or len(payload) > self._small
+        if tight and not self.room(len(payload)):
+            return False
+        ring.append(codec.encode_signal(last + 1, name, payload))
+        if self._acked is not None and self._acked < ring.first - 1:
+            self._measure()
+        return True
 
     def overrun(self, size: int = 0, reserve: int = 0) -> bool:
         """Return whether such a signal, and `reserve` more, would push out one that somebody is waited for with."""
@@ -80,7 +102,7 @@ class SessionLog:
             return False
         bounds = self._bounds
         waiting = ring.size(acked, ring.last)
-        return ring.last - acked >= bounds.kept - reserve or waiting + size + bounds.envelope > bounds.kept_bytes
+        return ring.last - acked >= bounds.safe - reserve or waiting + size + bounds.envelope > bounds.safe_bytes
 
     def append(self, name: str, payload: bytes) -> int:
         """Add a signal and return its number; the oldest beyond the bounds are dropped."""
@@ -118,6 +140,11 @@ class SessionLog:
             cursor.stalled = None
             cursor.behind = cursor.behind and self._ring.last - self._place(cursor) >= self._bounds.window
             self._measure()
+
+    def close(self) -> None:
+        """Have no room any more."""
+        self._closed = True
+        self._free = 0
 
     def leave_behind(self, now: float) -> bool:
         """Call it while somebody waits for room; return whether a viewer was left behind because it gave no sign."""
@@ -162,4 +189,9 @@ class SessionLog:
 
     def _measure(self) -> None:
         places = [self._place(cursor) for cursor in self._cursors.values() if not cursor.behind]
-        self._acked = min(places, default=None)
+        self._acked = acked = min(places, default=None)
+        if acked is None:
+            self._free, self._free_end = sys.maxsize, sys.maxsize
+        else:
+            self._free = acked + self._bounds.window
+            self._free_end = self._ring.end - self._ring.size(acked, self._ring.last) + self._bounds.window_bytes

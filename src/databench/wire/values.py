@@ -37,8 +37,8 @@ SENDABLE = "None, bool, int, float, str, bytes, list, tuple, set, dict, datetime
 NESTING = 500
 """Levels of lists and dicts inside a payload."""
 _CONTAINERS = (dict, list, tuple)
-_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
-_KEYS = frozenset({str, int, float})
+SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+KEYS = frozenset({str, int, float})
 
 
 class Extension(NamedTuple):
@@ -55,14 +55,14 @@ def check_structure(value: object, level: int = 1) -> None:
     parts: Collection[object]
     if isinstance(value, dict):
         # Sets of types are made without a step of Python per item.
-        if not _KEYS.issuperset(map(type, value)) and not all(map(_is_key, value)):
+        if not KEYS.issuperset(map(type, value)) and not all(map(_is_key, value)):
             raise ValueError("a key is neither a string nor a number")
         parts = value.values()
     elif isinstance(value, _CONTAINERS):
         parts = value
     else:
         return
-    if not _SCALARS.issuperset(map(type, parts)):
+    if not SCALARS.issuperset(map(type, parts)):
         for part in parts:
             if isinstance(part, _CONTAINERS):
                 check_structure(part, level + 1)

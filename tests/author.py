@@ -1,7 +1,6 @@
 """What tests of the author's API share: analyses that are forgotten again, and a page that notes what it gets."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -109,8 +108,9 @@ class Live:
 
     async def idle(self) -> None:
         """Return when no plain handler runs, and the session knows."""
-        await asyncio.to_thread(_join_threads, f"{self.session.analysis}:")
-        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while self.handling.threads.used:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(0.001)
 
     def end(self) -> None:
         self.session.end("over")
@@ -128,10 +128,3 @@ async def living(analysis: databench.Analysis) -> AsyncIterator[Live]:
         await live.handling.finished()
     await live.idle()
     assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-def _join_threads(prefix: str) -> None:
-    for thread in threading.enumerate():
-        if thread.name.startswith(prefix):
-            thread.join(10)
-            assert not thread.is_alive()

@@ -11,8 +11,8 @@ from pydantic import Field
 
 import databench
 from databench import handling
-from databench.handling import Threads
 from databench.signals import current_session
+from databench.threadpool import Threads
 from databench.wire.log import BOUNDS
 from tests.author import Live, declared, living
 

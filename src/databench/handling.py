@@ -6,11 +6,11 @@ Owns how a handler begins, ends and is cancelled; `databench.policies` decides w
 import asyncio
 import contextvars
 import logging
-import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from databench.analysis import Analysis
 from databench.announcing import Announcer, Work
@@ -21,6 +21,7 @@ from databench.requests import StateRequests
 from databench.runs import Run, current_run
 from databench.session import Session
 from databench.signals import Handler, current_session
+from databench.threadpool import Threads
 from databench.wire import codec
 from databench.wire.messages import NAME_LIMIT
 
@@ -28,19 +29,9 @@ log = logging.getLogger(__name__)
 
 HANDLERS = 32
 """Plain handlers that run at the same time for one session, and async ones; one more is refused."""
-THREADS = 256
-"""Plain handlers that run at the same time in one runner; one more is refused."""
 CANCEL = "cancel"
 """The signal by which a page cancels another, unless the author handles it."""
 NULL = codec.pack(None)
-
-
-@dataclass(slots=True)
-class Threads:
-    """How many plain handlers run in this process. Belongs to the event loop's thread."""
-
-    bound: int = THREADS
-    used: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -166,7 +157,7 @@ class Handling:
             return ""
         if sum(call.handler.is_async == handler.is_async for call in self._running) >= HANDLERS:
             return f"busy: {HANDLERS} handlers of this session are running"
-        if not handler.is_async and self.threads.used >= self.threads.bound:
+        if not handler.is_async and self.threads.full:
             return "busy: too many handlers of other sessions are running"
         return ""
 
@@ -212,10 +203,8 @@ class Handling:
             call.task.add_done_callback(lambda _: self._finish(call))
             return
         self.threads.used += 1
-        name = f"{self.analysis.name}:{call.handler.signal}"
-        thread = threading.Thread(target=context.run, args=(self._run_in_thread, call, loop), name=name, daemon=True)
         try:
-            thread.start()
+            self.threads.start(partial(context.run, self._run_in_thread, call, loop))
         except RuntimeError as error:
             call.error = error
             loop.call_soon(self._finish, call)

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from databench.analysis import Analysis
 from databench.config import Settings
 from databench.engines.contract import Engine
-from databench.handling import NULL, Handling, Threads
+from databench.handling import NULL, Handling
 from databench.jobs import JobScope
 from databench.session import Deliver, Session
+from databench.threadpool import Threads
 from databench.wire.rates import RateLimit
 
 log = logging.getLogger(__name__)

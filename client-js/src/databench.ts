@@ -3,10 +3,10 @@
 import { givenAddress, socketAddress } from "./address.ts";
 import type { GapNews, SessionNews } from "./attachment.ts";
 import { Connection, type Status } from "./connection.ts";
-import { GenericElements } from "./elements/generic.ts";
+import { GenericElements, type GenericSource } from "./elements/generic.ts";
 import { StatusLine } from "./elements/status.ts";
 import { wirePage } from "./elements/wire.ts";
-import { browserEnvironment, type Clock, type Environment } from "./environment.ts";
+import { browserEnvironment, type Environment } from "./environment.ts";
 import { DatabenchError } from "./errors.ts";
 import { Handlers, type Off } from "./events.ts";
 import { followSharedLinks, shareLink } from "./share.ts";
@@ -44,6 +44,8 @@ export class Databench {
   readonly shared: WritableState;
   /** The signals that handlers are at work for: `{running, waiting, accepts}`. */
   readonly handling: ReadableState;
+  /** The jobs of handlers: `{done, running, failed, total, rate, remaining, elapsed}`. */
+  readonly progress: ReadableState;
   readonly genericElements: GenericElements;
   readonly #events = new Handlers<[DatabenchEvents[keyof DatabenchEvents]]>();
   readonly #connection: Connection;
@@ -71,7 +73,9 @@ export class Databench {
     this.state = new WritableState("state", this.#known, emit);
     this.shared = new WritableState("shared", this.#known, emit);
     this.handling = new ReadableState("handling", this.#known);
-    this.genericElements = new GenericElements(this.signals);
+    this.progress = new ReadableState("progress", this.#known);
+    const source = { signals: this.signals, known: this.#known, clock: environment.clock };
+    this.genericElements = new GenericElements(source);
     this.#statusLine =
       options.showStatus === false ? null : new StatusLine(name, environment.clock, () => this.retry());
     this.#connection = new Connection(
@@ -87,7 +91,7 @@ export class Databench {
       environment,
     );
     this.#unfollow = followSharedLinks(name, environment.reload);
-    this.#unwire = this.#wire(options.wire, environment.clock);
+    this.#unwire = this.#wire(options.wire, source);
   }
 
   get status(): Status["state"] {
@@ -128,13 +132,11 @@ export class Databench {
     this.#events.call(name, event);
   }
 
-  #wire(asked: boolean | undefined, clock: Clock): Off {
+  #wire(asked: boolean | undefined, source: GenericSource): Off {
     if (!(asked ?? !wired.has(document))) return () => {};
     wired.add(document);
     const unwire = wirePage(document, {
-      signals: this.signals,
-      known: this.#known,
-      clock,
+      ...source,
       unaccepted: (name) => this.#connection.unaccepted(name),
     });
     return () => {

@@ -10,10 +10,10 @@ import { decodeValue } from "./values.ts";
 export type Value = any;
 export type StateHandler = (value: Value, name: string) => void;
 
-/** The session's own state, what all sessions of the analysis share, and the signals being handled. */
-export type Scope = "state" | "shared" | "handling";
+/** The session's own state, what all sessions of the analysis share, the signals being handled, and their jobs. */
+export type Scope = "state" | "shared" | "handling" | "progress";
 
-const NAME = /^(?:state|shared|handling):/;
+const NAME = /^(?:state|shared|handling|progress):/;
 /** `changes` wraps the values in an array and a map, which do not count as their nesting. */
 const AROUND_A_VALUE = 2;
 

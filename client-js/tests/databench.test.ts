@@ -103,21 +103,28 @@ describe("state", () => {
     const handler = vi.fn();
     databench.signals.on("state:pi", handler);
     databench.state.on("pi", handler);
-    browser.socket
-      .attach()
-      .receive(state(1, true, { "state:pi": 3, "shared:n": 7, "handling:run": { running: 1 } }));
+    const values = {
+      "state:pi": 3,
+      "shared:n": 7,
+      "handling:run": { running: 1 },
+      "progress:run": { done: 2 },
+    };
+    browser.socket.attach().receive(state(1, true, values));
     expect(handler.mock.calls).toEqual([
       [3, "state:pi"],
       [3, "state:pi"],
     ]);
-    expect([databench.state.get("pi"), databench.shared.get("n"), databench.handling.get("run")]).toEqual([
+    const { state: own, shared, handling, progress } = databench;
+    expect([own.get("pi"), shared.get("n"), handling.get("run"), progress.get("run")]).toEqual([
       3,
       7,
       { running: 1 },
+      { done: 2 },
     ]);
-    expect([databench.state.keys(), databench.shared.keys(), databench.handling.keys()]).toEqual([
+    expect([own.keys(), shared.keys(), handling.keys(), progress.keys()]).toEqual([
       ["pi"],
       ["n"],
+      ["run"],
       ["run"],
     ]);
     expect(browser.socket.sent.at(-1)).toEqual(["ack", 0, 1]);

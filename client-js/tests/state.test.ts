@@ -154,17 +154,18 @@ describe("signals", () => {
   test("have handlers of state by its names, and never show it to *", async () => {
     const signals = new Signals(() => {}, undefined, known);
     signals.on("*", note);
-    for (const name of ["state:a", "shared:a", "handling:a"]) signals.on(name, note);
-    change({ "state:a": 1, "shared:a": 2, "handling:a": 3 });
+    for (const name of ["state:a", "shared:a", "handling:a", "progress:a"]) signals.on(name, note);
+    change({ "state:a": 1, "shared:a": 2, "handling:a": 3, "progress:a": 4 });
     expect(calls).toEqual([
       ["state:a", 1],
       ["shared:a", 2],
       ["handling:a", 3],
+      ["progress:a", 4],
     ]);
     signals.off("state:a", note);
     signals.off("shared:a");
     change({ "state:a": 1, "shared:a": 2 });
-    expect(calls).toHaveLength(3);
+    expect(calls).toHaveLength(4);
   });
 });
 

@@ -7,7 +7,8 @@ import { oncePerFrame } from "./frame.ts";
 import { formatted } from "./text.ts";
 
 /** A name, which for the state has a colon of its own, and after the next colon a path. */
-const SHOWN = /^((?:handling:)?(?:state|shared):[^:]*|handling:[^:]*|[^:]*)(?::(.*))?$/s;
+const SHOWN =
+  /^((?:(?:handling|progress):)?(?:state|shared):[^:]*|(?:handling|progress):[^:]*|[^:]*)(?::(.*))?$/s;
 
 export function show(element: HTMLElement, signals: Signals): Off {
   const [, name = "", path] = SHOWN.exec(element.dataset["signal"] ?? "") ?? [];

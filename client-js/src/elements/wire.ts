@@ -1,11 +1,12 @@
-// Elements wired by attributes: `data-signal` shows, `data-emit` sends, `data-state` does both, `data-handling` waits.
-// No script of the author is needed. Knows which elements, not what becomes of them.
+// Elements wired by attributes: `data-signal` and `data-progress` show, `data-emit` sends, `data-state` does both,
+// `data-handling` waits. No script of the author is needed. Knows which elements, not what becomes of them.
 
 import { type Off, report } from "../events.ts";
 import type { Signals } from "../signals.ts";
 import { type Binding, bind } from "./bind.ts";
 import { showHandling } from "./busy.ts";
 import { FIELDS, type Field } from "./field.ts";
+import { showProgress } from "./progress.ts";
 import { whenReady } from "./resolve.ts";
 import { show } from "./show.ts";
 
@@ -21,6 +22,9 @@ export function wirePage(page: Document, binding: Binding): Off {
     }
     for (const field of page.querySelectorAll<Field>(`:is(${FIELDS})[data-state]`)) {
       offs.push(bind(field, binding));
+    }
+    for (const element of page.querySelectorAll<HTMLElement>("[data-progress]")) {
+      offs.push(showProgress(element, element.dataset["progress"] ?? "", binding));
     }
     offs.push(showHandling(page, known));
   });

@@ -1,11 +1,10 @@
 // @vitest-environment jsdom
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GenericElements } from "../../src/elements/generic.ts";
-import { Signals } from "../../src/signals.ts";
-import { encodeValue } from "../../src/values.ts";
 import { nextFrame } from "../support/page.ts";
+import { Wires } from "../support/wires.ts";
 
-let signals: Signals;
+let wires: Wires;
 let drawn: unknown[];
 
 /** Leaves behind what mpld3 leaves behind: a style element per draw, and half a figure when it fails. */
@@ -28,15 +27,15 @@ beforeEach(() => {
   document.body.innerHTML = '<p id="figure">soon</p>';
   drawn = [];
   vi.stubGlobal("mpld3", fake);
-  signals = new Signals(() => {});
+  wires = new Wires();
 });
 afterEach(() => vi.unstubAllGlobals());
 
-const deliver = (payload: unknown) => signals.deliver("mpld3canvas", encodeValue(payload));
+const deliver = (payload: unknown) => wires.deliver("mpld3canvas", payload);
 const host = () => document.querySelector("#figure") as HTMLElement;
 
 describe("the mpld3 canvas", () => {
-  beforeEach(() => new GenericElements(signals).mpld3canvas("figure"));
+  beforeEach(() => new GenericElements(wires).mpld3canvas("figure"));
 
   test("draws the newest of the figures that arrive within one frame", async () => {
     for (const title of ["one", "two", "three"]) deliver({ title });
@@ -85,11 +84,11 @@ describe("the mpld3 canvas", () => {
 
 test("a canvas can follow any signal, and a page has several", async () => {
   document.body.innerHTML = '<div id="a"></div><div id="b"></div>';
-  const elements = new GenericElements(signals);
+  const elements = new GenericElements(wires);
   elements.mpld3canvas("a");
   elements.mpld3canvas("b", "other");
   deliver({ title: "one" });
-  signals.deliver("other", encodeValue({ title: "two" }));
+  wires.deliver("other", { title: "two" });
   await nextFrame();
   expect(drawn).toEqual(["one", "two"]);
   expect(document.querySelectorAll("svg")).toHaveLength(2);
@@ -97,5 +96,5 @@ test("a canvas can follow any signal, and a page has several", async () => {
 
 test("a page without mpld3 is told what to load", () => {
   vi.stubGlobal("mpld3", undefined);
-  expect(() => new GenericElements(signals).mpld3canvas("figure")).toThrow(/load mpld3.min.js/);
+  expect(() => new GenericElements(wires).mpld3canvas("figure")).toThrow(/load mpld3.min.js/);
 });

@@ -1,24 +1,23 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { GenericElements } from "../../src/elements/generic.ts";
-import { Signals } from "../../src/signals.ts";
-import { encodeValue } from "../../src/values.ts";
 import { nextFrame } from "../support/page.ts";
+import { Wires } from "../support/wires.ts";
 
-let signals: Signals;
+let wires: Wires;
 let log: HTMLElement;
 
 beforeEach(() => {
   document.body.innerHTML = '<pre id="log"></pre><ol id="list"></ol>';
   log = document.querySelector("pre") as HTMLElement;
-  signals = new Signals(() => {});
+  wires = new Wires();
 });
 
-const deliver = (name: string, payload: unknown) => signals.deliver(name, encodeValue(payload));
+const deliver = (name: string, payload: unknown) => wires.deliver(name, payload);
 const lines = (element = log) => Array.from(element.children, (line) => line.textContent?.trimEnd());
 
 describe("the log element", () => {
-  beforeEach(() => new GenericElements(signals).log("log", 3));
+  beforeEach(() => new GenericElements(wires).log("log", 3));
 
   test("shows the newest lines last, and no more than its limit", async () => {
     for (const line of ["one", "two", "three", "four"]) deliver("log", line);
@@ -77,7 +76,7 @@ describe("the log element", () => {
 
 test("a list gets items, and any signals can be named", async () => {
   const list = document.querySelector("ol") as HTMLElement;
-  new GenericElements(signals).log(list, 20, ["status"]);
+  new GenericElements(wires).log(list, 20, ["status"]);
   deliver("status", 1);
   deliver("log", 2);
   await nextFrame();

@@ -2,11 +2,10 @@
 import { resolve } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { GenericElements } from "../../src/elements/generic.ts";
-import { Signals } from "../../src/signals.ts";
-import { encodeValue } from "../../src/values.ts";
 import figure from "../fixtures/figure.json" with { type: "json" };
 import { MPLD3, mpld3Scripts, runScripts } from "../support/mpld3.ts";
 import { nextFrame } from "../support/page.ts";
+import { Wires } from "../support/wires.ts";
 
 interface D3 {
   version: string;
@@ -38,11 +37,11 @@ describe.skipIf(MPLD3 === null && !CI)("mpld3 as the Python package ships it", (
   });
 
   test("draws with its own version, again and again, and leaves no more style elements each time", async () => {
-    const signals = new Signals(() => {});
-    new GenericElements(signals).mpld3canvas("figure");
+    const wires = new Wires();
+    new GenericElements(wires).mpld3canvas("figure");
     const styles: number[] = [];
     for (let count = 0; count < 5; count += 1) {
-      signals.deliver("mpld3canvas", encodeValue(figure));
+      wires.deliver("mpld3canvas", figure);
       await nextFrame();
       styles.push(document.head.querySelectorAll("style").length);
     }

@@ -47,6 +47,16 @@ describe("data-signal with a name of the state", () => {
     "shared:visits": 12,
     "handling:run": { running: 1, waiting: 2, accepts: true },
     "handling:state:pi": { running: 7, waiting: 0, accepts: true },
+    "progress:run": { done: 420, running: 8, failed: 0, total: 1000, rate: 48, remaining: 12, elapsed: 9 },
+    "progress:state:pi": {
+      done: 3,
+      running: 1,
+      failed: 0,
+      total: null,
+      rate: 1,
+      remaining: null,
+      elapsed: 3,
+    },
   };
 
   test.each([
@@ -55,6 +65,8 @@ describe("data-signal with a name of the state", () => {
     ["shared:visits", "12.00"],
     ["handling:run:waiting", "2.00"],
     ["handling:state:pi:running", "7.00"],
+    ["progress:run:done", "420.00"],
+    ["progress:state:pi:done", "3.00"],
   ])("%s shows %s", async (name, text) => {
     const shown = element(`<b data-signal="${name}" data-format=".2f"></b>`);
     wires.change(VALUES);

@@ -28,28 +28,40 @@ describe("the attributes of a page", () => {
     document.body.innerHTML = "";
     unwire = wirePage(document, wires);
     wires.deliver("draws", 5);
-    wires.change({ "state:n": 3, "handling:run": { running: 1, waiting: 0, accepts: true } });
+    wires.change({
+      "state:n": 3,
+      "handling:run": { running: 1, waiting: 0, accepts: true },
+      "progress:run": { done: 1, total: 4 },
+    });
     document.body.innerHTML =
-      '<b data-signal="draws"></b><input data-state="n"><button data-emit="run">go</button>';
+      '<b data-signal="draws"></b><input data-state="n"><button data-emit="run">go</button>' +
+      '<progress data-progress="run"></progress><p data-progress></p>';
     document.dispatchEvent(new Event("DOMContentLoaded"));
     await Promise.resolve();
     await nextFrame();
     expect(document.querySelector("b")?.textContent).toBe("5");
     expect(document.querySelector("input")?.value).toBe("3");
     expect(document.querySelector("button")?.getAttribute("aria-busy")).toBe("true");
+    expect(document.querySelector("progress")?.position).toBe(0.25);
+    expect(document.querySelector("p")?.textContent).toBe("1 of 4");
   });
 
   test("do nothing any more when the wires are off", async () => {
-    page('<b data-signal="draws">?</b><input data-state="n" value="0"><button data-emit="run">go</button>');
+    const html =
+      '<b data-signal="draws">?</b><input data-state="n" value="0"><button data-emit="run">go</button>' +
+      '<progress data-progress="run"></progress><p data-progress="">idle</p>';
+    page(html);
     unwire();
     wires.deliver("draws", 5);
-    wires.change({ "state:n": 3, "handling:run": { running: 1, waiting: 0, accepts: true } });
+    wires.change({
+      "state:n": 3,
+      "handling:run": { running: 1, waiting: 0, accepts: true },
+      "progress:run": { done: 1, total: 4 },
+    });
     document.querySelector("input")?.dispatchEvent(new Event("change"));
     document.querySelector("button")?.click();
     await nextFrame();
-    expect(document.body.innerHTML).toBe(
-      '<b data-signal="draws">?</b><input data-state="n" value="0"><button data-emit="run">go</button>',
-    );
+    expect(document.body.innerHTML).toBe(html);
     expect(document.querySelector("input")?.value).toBe("0");
     expect(wires.sent).toEqual([]);
   });

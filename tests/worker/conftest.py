@@ -14,6 +14,7 @@ from databench.bus.memory import MemoryBroker
 from databench.engines.bus import BusEngine
 from databench.jobs import JobScope, current_scope
 from databench.loading import load
+from databench_worker.crew import CrewPlan
 from databench_worker.parent import Worker
 
 CHORES = Path(__file__).parents[1] / "chores"
@@ -29,7 +30,7 @@ class Bench:
 
     async def hire(self, name: str, slots: int = 1, folder: Path = CHORES, grace: float = 3.0) -> Worker:
         """Start a worker."""
-        worker = Worker(name, slots, folder, grace=grace)
+        worker = Worker(CrewPlan(name, slots, folder), grace=grace)
         self.workers.append(worker)
         await worker.start(self.broker.connect(name, (), worker))
         return worker

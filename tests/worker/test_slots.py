@@ -15,6 +15,7 @@ from databench import jobs
 from databench.errors import BusError, JobError, TaskError
 from databench.wire import codec
 from databench.wire.messages import Refused
+from databench_worker.crew import CrewPlan
 from databench_worker.parent import Worker
 
 Bench = Any
@@ -216,7 +217,7 @@ class RefusingBus:
 
 
 async def test_a_worker_that_the_broker_refuses_says_why(bench: Bench) -> None:
-    worker = Worker("w1", 1, CHORES)
+    worker = Worker(CrewPlan("w1", 1, CHORES))
     with pytest.raises(BusError, match="versions differ"):
         await worker.start(RefusingBus(worker))
     await worker.stop()

@@ -93,6 +93,24 @@ def encode_signal(seq: int, name: str, payload: bytes) -> bytes:
     return data
 
 
+def fold(number: int) -> int:
+    """Return a number from 0 on for one that may be negative, small for small ones: fields hold no negative numbers.
+
+    >>> [fold(number) for number in (0, -1, 1, -2, 2)]
+    [0, 1, 2, 3, 4]
+    """
+    return 2 * number if number >= 0 else -2 * number - 1
+
+
+def unfold(number: int) -> int:
+    """Return the number that was folded.
+
+    >>> [unfold(number) for number in (0, 1, 2, 3, 4)]
+    [0, -1, 1, -2, 2]
+    """
+    return number // 2 if number % 2 == 0 else -(number // 2) - 1
+
+
 def _fields(message: Message) -> list[Any]:
     return [getattr(message, name) for name in message.__match_args__]
 

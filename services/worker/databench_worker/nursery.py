@@ -67,6 +67,7 @@ class Nursery:
                     pass
             except OSError:
                 pass  # the parent is gone in the middle of a report
+        signal.set_wakeup_fd(-1)
         for number in list(self._pids):
             self._kill(number)
 

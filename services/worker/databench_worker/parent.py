@@ -6,7 +6,7 @@ Owns the talk with the broker. Slots are the crew's; payloads are passed on unde
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from databench.bus.contract import Bus
 from databench.errors import BusError, RemoteProtocolError
@@ -43,15 +43,15 @@ GRACE = 3.0
 
 
 class Worker:
-    """A worker service: joins with its slots, runs what it is given, and drains when it stops.
-
-    `failure` is awaited to learn that the worker itself has failed.
-    """
+    """A worker service: joins with its slots, runs what it is given, and drains when it stops."""
 
     kind = "worker"
     topics: Sequence[bytes] = ()
 
-    def __init__(self, plan: CrewPlan, *, grace: float = GRACE) -> None:
+    def __init__(self, plan: CrewPlan, *, grace: float = GRACE, failed: Callable[[], object] = lambda: None) -> None:
+        self.failure: BaseException | None = None
+        """What the worker itself died of; `failed` is called then, and whoever runs it stops it."""
+        self._failed = failed
         self.name = plan.name
         self._grace = grace
         self._crew = Crew(plan, self)
@@ -87,7 +87,7 @@ class Worker:
         self._send(Leave())
         self._return(self._crew.withdraw())
         # 2. What runs may finish, while somebody is there to take it; the beats go on meanwhile.
-        if self._joined:
+        if self._joined and self.failure is None:
             try:
                 async with asyncio.timeout(self._grace):
                     await self._crew.quiet()
@@ -245,7 +245,9 @@ class Worker:
             waiting.cancel()
 
     def _report_end(self, life: "asyncio.Task[None]") -> None:
-        """A worker that fails leaves, so that its chunks run elsewhere."""
+        """A worker that fails leaves, so that its chunks run elsewhere, and has its process end."""
         if not life.cancelled() and (error := life.exception()) is not None:
             log.critical("the worker failed", exc_info=error)
+            self.failure = error
             self._send(Leave())
+            self._failed()

@@ -6,7 +6,6 @@ chunks is told by callbacks.
 
 import asyncio
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -75,6 +74,7 @@ class Crew:
         self._slots: dict[int, Slot] = {}
         self._ends: dict[int, asyncio.Future[bool]] = {}
         self._useful: set[int] = set()
+        self._unsent: set[int] = set()
         self._nursery: Nursery | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._quiet: asyncio.Future[None] | None = None
@@ -109,7 +109,7 @@ class Crew:
         finally:
             await nursery.close()
 
-    # For the worker
+    # For the worker, which calls `flush` after these
 
     def take(self, chunk: Chunk) -> None:
         """Run a chunk in an idle slot, or in the next one that is ready."""
@@ -179,6 +179,7 @@ class Crew:
             if wanted and not isinstance(answer, Returned):
                 self._told.answered(envelope, payload)
             self._perform(out)
+        self.flush()
 
     def ended(self, slot: Slot, how: str) -> None:
         """A slot's process has ended: what it ran is lost, what it was sent ahead is not."""
@@ -187,6 +188,7 @@ class Crew:
         self._useful.discard(slot.number)
         del self._slots[slot.number]
         self._perform(self._lineup.end(slot.number), self._explained(how))
+        self.flush()
         if not useful:
             log.error("a slot ended without any work: %s", how)
         if not (end := self._ends.pop(slot.number)).done():
@@ -209,9 +211,9 @@ class Crew:
         for instruction in instructions:
             match instruction:
                 case Give(slot, chunk):
-                    self._slots[slot].send(laid_out(chunk.envelope, chunk.payload))
+                    self._send(slot, laid_out(chunk.envelope, chunk.payload))
                 case Withdraw(slot, key):
-                    self._slots[slot].send(laid_out(codec.encode(Drop(*key))))
+                    self._send(slot, laid_out(codec.encode(Drop(*key))))
                 case End(slot):
                     self._end(slot)
                 case Return(key):
@@ -221,10 +223,20 @@ class Crew:
                 case TimeOut(key, timeout):
                     message = f"the chunk took longer than its limit of {timeout:g} s"
                     self._told.failed(key, "timeout", Failure(None, "TimeoutError", message, ""))
+
+    def _send(self, slot: int, parts: list[bytes]) -> None:
+        self._slots[slot].send(parts)
+        self._unsent.add(slot)
+
+    def flush(self) -> None:
+        """Send what one turn of the loop has decided, each slot's in one go; to be called when it has."""
+        for number in self._unsent:
+            if (slot := self._slots.get(number)) is not None:
+                slot.flush()
+        self._unsent.clear()
         self._schedule()
-        if self._quiet is not None and not self._lineup.chunks:
-            with suppress(asyncio.InvalidStateError):
-                self._quiet.set_result(None)
+        if self._quiet is not None and not self._lineup.chunks and not self._quiet.done():
+            self._quiet.set_result(None)
 
     def _schedule(self) -> None:
         """Have the timer ring no later than something is due; early is harmless."""
@@ -238,6 +250,7 @@ class Crew:
     def _ring(self) -> None:
         self._timer = None
         self._perform(self._lineup.tick(self._loop.time()))
+        self.flush()
 
     def _change_usable(self, slots: int) -> None:
         if slots != self.usable:

@@ -53,6 +53,7 @@ class Slot:
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
         self._unsent: deque[memoryview] = deque()
+        self._writing = False
         self._over = False
         ours.setblocking(False)
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
@@ -60,15 +61,16 @@ class Slot:
         self._loop.add_reader(ours, self._receive)
 
     def send(self, parts: list[bytes]) -> None:
-        """Send parts of frames; what the socket does not take now waits. The lineup bounds how much that is."""
-        if self._over:
-            return
-        if self._unsent:
-            self._unsent.extend(memoryview(part) for part in parts)
-            return
-        self._write(deque(memoryview(part) for part in parts))
+        """Have parts of frames sent by the next `flush`. The lineup bounds how many wait."""
+        self._unsent.extend(memoryview(part) for part in parts)
 
-    def _write(self, parts: "deque[memoryview]") -> None:
+    def flush(self) -> None:
+        """Send what waits, as far as the socket takes it; the rest follows by itself."""
+        if not self._over and not self._writing:
+            self._write()
+
+    def _write(self) -> None:
+        parts = self._unsent
         try:
             while parts:
                 sent = self._socket.sendmsg(list(islice(parts, 64)))
@@ -77,16 +79,15 @@ class Slot:
                 if sent:
                     parts[0] = parts[0][sent:]
         except BlockingIOError:
-            if not self._unsent:
-                self._loop.add_writer(self._socket, self._write_on)
+            pass
         except OSError:
             parts.clear()  # the process has ended; that is about to be told
-        self._unsent = parts
-
-    def _write_on(self) -> None:
-        self._write(self._unsent)
-        if not self._unsent:
-            self._loop.remove_writer(self._socket)
+        if bool(parts) != self._writing:
+            self._writing = bool(parts)
+            if self._writing:
+                self._loop.add_writer(self._socket, self._write)
+            else:
+                self._loop.remove_writer(self._socket)
 
     def _receive(self) -> None:
         """Take what has arrived, as far as it has; then others get their turn."""

@@ -95,6 +95,7 @@ class Worker:
                 log.warning("handing back chunks that did not finish within %g s", self._grace)
         # 3. The rest goes back, and what was on its way here when we left.
         self._return(self._crew.drop_all())
+        self._crew.flush()
         if self._joined:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(BEAT):
@@ -135,6 +136,7 @@ class Worker:
             return
         for message, own_payload in received:
             self._take(message, own_payload)
+        self._crew.flush()
 
     def _take(self, message: Message, payload: bytes) -> None:
         match message:

@@ -23,7 +23,8 @@ class Account:
 
     def used(self, now: float) -> float:
         """Return the slot time had until now. It only grows, but where an expectation is corrected (`end`)."""
-        return self.settled + max(self.running * now - self.begun, self.expected)
+        elapsed = self.running * now - self.begun
+        return self.settled + (elapsed if elapsed > self.expected else self.expected)
 
     def begin(self, now: float, expected: float) -> None:
         """A chunk begins."""

@@ -32,7 +32,7 @@ from databench.wire.jobevents import (
     WorkerJoined,
     WorkerLeft,
 )
-from databench.wire.jobstate import SHORT, Chunk, Group, Job, Load, Move, Worker
+from databench.wire.jobstate import AHEAD, SHORT, Chunk, Group, Job, Load, Move, Worker
 
 QUEUE_LIMIT = 4096
 """Unfinished chunks that one client may have; further ones are refused."""
@@ -260,7 +260,7 @@ class JobTable:
             self._turns.enlist(job.group, now)
 
     def _assign(self, now: float, out: list[Instruction]) -> None:
-        while (group := self._turns.first(now)) is not None:
+        while self._has_room() and (group := self._turns.first(now)) is not None:
             job = group.jobs.first(now)
             assert job is not None
             if (worker := self._place(job.queue[0])) is None:
@@ -278,15 +278,25 @@ class JobTable:
             self._in_line(job, now)
             out.append(Assign(worker.name, job.name, chunk.number, chunk.task, chunk.timeout, chunk.payload))
 
+    def _has_room(self) -> bool:
+        """Whether any worker may take any chunk; asked after each event, so it is quick."""
+        for worker in self._workers.values():
+            if len(worker.chunks) < worker.slots * (1 + AHEAD) and not worker.leaving:
+                return True
+        return False
+
     def _place(self, chunk: Chunk) -> Worker | None:
         """Return the worker with most free slots, else where there is most room to send a short chunk ahead."""
-        best = max(self._workers.values(), key=lambda worker: worker.free, default=None)
-        if best is None or best.free > 0:
+        best, most = None, 0.0
+        for worker in self._workers.values():
+            if (free := worker.free) > most:
+                best, most = worker, free
+        if best is not None or chunk.patient or not chunk.pace.ahead or len(chunk.payload) > AHEAD_BYTES:
             return best
-        if chunk.patient or len(chunk.payload) > AHEAD_BYTES or not chunk.pace.ahead:
-            return None
-        best = max(self._workers.values(), key=lambda worker: worker.room_ahead(chunk))
-        return best if best.room_ahead(chunk) > 0 else None
+        for worker in self._workers.values():
+            if (room := worker.room_ahead(chunk)) > most:
+                best, most = worker, room
+        return best
 
     def _count_slots(self, out: list[Instruction]) -> None:
         capacity = sum(worker.slots for worker in self._workers.values() if not worker.leaving)

@@ -9,13 +9,13 @@ import logging
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, cast
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from databench.bus.address import Addresses
-from databench.bus.zeromq import DRAIN, configure, readable
+from databench.bus.zeromq import COPIED, DRAIN, configure, readable
 from databench.errors import ConfigError
 from databench.wire.messages import SUBPROTOCOL
 from databench.wire.outbox import Outgoing
@@ -65,6 +65,11 @@ class Forwarder:
         """Stop forwarding; returns when the sockets are closed."""
         self._context.term()
         self._thread.join()
+
+
+def _kept(frame: zmq.Frame) -> bytes:
+    """Return a payload as it is passed on: a large one stays in the memory of libzmq; nobody here looks inside."""
+    return frame.bytes if len(frame) < COPIED else cast(bytes, frame)
 
 
 class Taker(Protocol):
@@ -124,7 +129,7 @@ class Router:
             if len(frames) == 3:
                 sender = frames[0].bytes
                 self._remember(sender, frames[1])
-                self._taker.received(sender, frames[1].bytes, frames[2].bytes)
+                self._taker.received(sender, frames[1].bytes, _kept(frames[2]))
             if count % FLUSH == 0:
                 self.flush()
         self._loop.call_soon(self.drain)

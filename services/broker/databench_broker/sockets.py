@@ -114,7 +114,9 @@ class Router:
             raise
         self._loop.add_reader(self._socket.fileno(), self.drain)
         self._loop.add_reader(self._monitor.fileno(), self._drain_monitor)
+        # Both descriptors are edge-triggered: they wake nobody up before somebody has looked.
         self._loop.call_soon(self.drain)
+        self._loop.call_soon(self._drain_monitor)
 
     def drain(self) -> None:
         """Take what has arrived; a socket that was not looked at for a while may hold the signs of life of many."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any
 
-from databench.engines.contract import Engine, Sink
+from databench.engines.contract import Engine, Order, Sink
 from databench.wire import codec
 from databench.wire.chunks import Chunking
 
@@ -63,4 +63,4 @@ class Feed:
         number, self._chunks = self._chunks, self._chunks + 1
         self.spans[number] = range(self._taken, self._taken + len(items))
         self._taken += len(items)
-        engine.submit(job, number, self._task, self._retries, payload, sink)
+        engine.submit(Order(job, "", number, self._task, self._retries), payload, sink)

@@ -1,9 +1,11 @@
 """Tasks for the tests of jobs and workers: an analyses folder without an analysis."""
 
+import ctypes
 import os
 import random
 import sys
 import threading
+import time
 from pathlib import Path
 
 import databench.jobs
@@ -92,7 +94,77 @@ def hold_once(fifo: str, marker: str) -> int:
 
 
 @task
+def late_once(fifo: str, marker: str, words: str) -> int:
+    """Tell the process id, and finish when told to, the first time; the second time, elsewhere, at once."""
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return os.getpid()
+    pipe = os.open(fifo, os.O_WRONLY)
+    os.write(pipe, f"{os.getpid()}\n".encode())
+    Path(words).read_text()
+    os.close(pipe)
+    return os.getpid()
+
+
+@task
 def wait_for_word(fifo: str, answers: str) -> str:
     """Tell that it runs, and finish when told to."""
     Path(fifo).write_text("running\n")
     return Path(answers).read_text()
+
+
+@task
+def sleep(seconds: float) -> int:
+    """Take time, and tell where."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@task
+def hog(fifo: str, seconds: float) -> int:
+    """Tell the process id, and keep the interpreter for a while, as C code does that never lets go of it."""
+    pipe = os.open(fifo, os.O_WRONLY)
+    os.write(pipe, f"{os.getpid()}\n".encode())
+    ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+    return os.getpid()
+
+
+@task
+def grab(size: int) -> int:
+    """Take memory, and give it back."""
+    return len(bytearray(size))
+
+
+@task
+def produce(size: int) -> bytes:
+    """Return much."""
+    return bytes(size)
+
+
+@task
+def print_much(lines: int) -> int:
+    """Print more than any pipe holds."""
+    for _ in range(lines):
+        sys.stdout.write("x" * 99 + "\n")
+    return lines
+
+
+@task
+def fork(fifo: str) -> int:
+    """Leave a process behind that lives on; it holds the pipe."""
+    pipe = os.open(fifo, os.O_WRONLY)
+    if pid := os.fork():
+        os.write(pipe, f"{pid}\n".encode())
+        os.close(pipe)
+        return pid
+    threading.Event().wait()
+    raise AssertionError
+
+
+@task
+def start_threads(count: int) -> int:
+    """Leave threads behind that live on."""
+    for _ in range(count):
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    return threading.active_count()

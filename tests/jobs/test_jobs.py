@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from databench import jobs
-from databench.engines.contract import Engine
+from databench.engines.contract import Engine, Order
 from databench.errors import AnalysisError, Cancelled, JobError, PayloadError, TaskError
 from databench.jobs import JobScope, Progress, current_scope
 
@@ -198,10 +198,10 @@ async def test_an_answer_that_comes_twice_counts_once(chores: ModuleType) -> Non
     class Doubling:
         capacity = 1
 
-        def submit(self, job: str, chunk: int, task: str, retries: int, payload: bytes, sink: Any) -> None:
-            ran = jobs.perform(task, payload)
-            sink.done(chunk, ran.seconds, ran.payload)
-            sink.done(chunk, ran.seconds, ran.payload)
+        def submit(self, order: Order, payload: bytes, sink: Any) -> None:
+            ran = jobs.perform(order.task, payload)
+            sink.done(order.chunk, ran.seconds, ran.payload)
+            sink.done(order.chunk, ran.seconds, ran.payload)
 
         def cancel(self, job: str) -> None:
             pass

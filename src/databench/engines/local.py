@@ -8,7 +8,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from databench.engines.contract import Sink
+from databench.engines.contract import Order, Sink
 from databench.tasks import perform
 
 
@@ -31,11 +31,12 @@ class LocalEngine:
         """The number of threads."""
         return self._slots
 
-    def submit(self, job: str, chunk: int, task: str, retries: int, payload: bytes, sink: Sink) -> None:
+    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
         """Run a chunk as soon as a thread is free."""
+        key = (order.job, order.chunk)
         with self._lock:
-            self._live[job, chunk] = sink
-        self._pool.submit(self._run, (job, chunk), task, payload)
+            self._live[key] = sink
+        self._pool.submit(self._run, key, order.task, payload)
 
     def cancel(self, job: str) -> None:
         """Forget the chunks of a job; those that wait are not begun."""

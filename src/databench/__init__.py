@@ -15,7 +15,8 @@ from databench.errors import (
     ProtocolError,
     TaskError,
 )
-from databench.jobs import Job, map, submit, task, worker_name
+from databench.jobs import Job, Progress, map, starmap, submit, task, worker_name
+from databench.seeding import seeds
 from databench.session import Session, sleep, thread
 
 __all__ = [
@@ -28,11 +29,14 @@ __all__ = [
     "Job",
     "JobError",
     "PayloadError",
+    "Progress",
     "ProtocolError",
     "Session",
     "TaskError",
     "map",
+    "seeds",
     "sleep",
+    "starmap",
     "submit",
     "task",
     "thread",

@@ -4,7 +4,10 @@ import os
 import random
 import sys
 import threading
+import time
 from pathlib import Path
+
+import numpy
 
 import databench.jobs
 from databench.jobs import task
@@ -40,6 +43,65 @@ def refuse(x: int, bad: int) -> int:
 def unsendable(x: int) -> object:
     """Return what no message can hold."""
     return {"ok": x, "bad": [object()]} if x == 2 else x
+
+
+@task
+def total(a: int, *rest: int) -> int:
+    """Work with as many arguments as there are."""
+    return a + sum(rest)
+
+
+@task
+def stumble(x: int) -> int:
+    """Raise for some items, each in a way of its own."""
+    match x % 10:
+        case 1:
+            raise KeyError("one")
+        case 3:
+            raise NoColourError("red", 7)
+        case 5:
+            raise StopIteration
+        case 7:
+            sys.exit("seven")
+    return x
+
+
+class NoColourError(Exception):
+    """An exception that takes something else than it hands on."""
+
+    def __init__(self, colour: str, shade: int) -> None:
+        super().__init__(f"no {colour} {shade}")
+
+
+@task
+def grumble(x: int) -> None:
+    """Raise with a long message that has half a surrogate pair in it."""
+    raise ValueError("\udc80" + "a" * 100_000)
+
+
+@task
+def nap(seconds: float) -> float:
+    """Take time."""
+    time.sleep(seconds)
+    return seconds
+
+
+@task
+def length(data: bytes) -> int:
+    """Take something large."""
+    return len(data)
+
+
+@task
+def large(size: int) -> bytes:
+    """Return something large."""
+    return bytes(size)
+
+
+@task
+def drawn(x: int, seed: list[int]) -> float:
+    """Draw from the item's own stream."""
+    return float(numpy.random.default_rng(seed).random()) + x
 
 
 @task

@@ -6,6 +6,7 @@ from types import ModuleType
 from databench import jobs
 from databench.bus.memory import MemoryBroker
 from databench.engines.bus import AT_BROKER, BusEngine
+from databench.engines.contract import Order
 from databench.jobs import JobScope, current_scope
 from databench.wire import codec
 from databench.wire.messages import (
@@ -74,7 +75,7 @@ async def turn() -> None:
 
 def submit(engine: BusEngine, sink: Answers, *chunks: int) -> list[Message]:
     for chunk in chunks:
-        engine.submit("j", chunk, "m:f", 2, b"", sink)
+        engine.submit(Order("j", "g", chunk, "m:f", 2), b"", sink)
     return [Submit("j", chunk, "m:f", 2) for chunk in chunks]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from databench.bus.contract import Bus
-from databench.engines.contract import Sink
+from databench.engines.contract import Order, Sink
 from databench.errors import RemoteProtocolError
 from databench.wire import codec
 from databench.wire.messages import (
@@ -81,9 +81,9 @@ class BusEngine:
 
     # From any thread
 
-    def submit(self, job: str, chunk: int, task: str, retries: int, payload: bytes, sink: Sink) -> None:
+    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
         """Have a chunk run; it is kept until it is answered (the look-ahead of the jobs bounds how many)."""
-        self._pass_on(_Chunk(Submit(job, chunk, task, retries), payload, sink))
+        self._pass_on(_Chunk(Submit(order.job, order.chunk, order.task, order.retries), payload, sink))
 
     def cancel(self, job: str) -> None:
         """Forget a job and have its running chunks ended."""

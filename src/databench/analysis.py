@@ -2,6 +2,7 @@
 
 import re
 
+from databench.engines.names import checked
 from databench.errors import AnalysisError
 from databench.signals import Signals
 from databench.wire.messages import NAME_LIMIT
@@ -18,15 +19,16 @@ class Analysis:
     """A live analysis: a Python module, and a page.
 
     `name` is the page's address and what `Databench(name)` asks for in the browser: letters, digits, `-` and `_`.
-    `import_name` is the module's `__name__`, by which the page's template and files are found.
-    Raises AnalysisError for a name that cannot be used or is taken.
+    `import_name` is the module's `__name__`, by which the page's template and files are found. `engine` is what runs
+    its jobs, where that is another than the settings say: "bus", "local" or "dask://HOST:8786".
+    Raises AnalysisError for a name that cannot be used or is taken, and for an engine that there is not.
 
     >>> import databench
     >>> pi = databench.Analysis("pi", __name__)
     >>> pi.description = "Calculating \\\\(\\\\pi\\\\) the simple way."
     """
 
-    def __init__(self, name: str, import_name: str) -> None:
+    def __init__(self, name: str, import_name: str, *, engine: str | None = None) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) or len(name) > NAME_LIMIT or name in RESERVED:
             raise AnalysisError(
                 f"an analysis cannot be called {name!r}: use letters, digits, - and _, beginning with a letter, "
@@ -36,8 +38,12 @@ class Analysis:
             raise AnalysisError(
                 f"two analyses are called {name!r}: one in {_registry[name].import_name}, one in {import_name}"
             )
+        if engine is not None:
+            checked(engine)
         self.name: str = name
         self.import_name: str = import_name
+        self.engine = engine
+        """What runs its jobs; None for what the settings say."""
         self.title = name
         """For people, on the index page and above the page."""
         self.description: str | None = ""

@@ -87,6 +87,13 @@ def nap(seconds: float) -> float:
 
 
 @task
+def napping_double(x: int) -> int:
+    """Work that takes a moment."""
+    time.sleep(0.02)
+    return 2 * x
+
+
+@task
 def length(data: bytes) -> int:
     """Take something large."""
     return len(data)
@@ -108,6 +115,25 @@ def drawn(x: int, seed: list[int]) -> float:
 def where() -> tuple[str, int]:
     """Tell who runs this."""
     return databench.jobs.worker_name(), os.getpid()
+
+
+@task
+def slow_where(_: int) -> tuple[str, int]:
+    """Tell who runs this, after a moment in which others get something to do too."""
+    time.sleep(0.02)
+    return where()
+
+
+@task
+def vanish_once(x: int, marker: str) -> int:
+    """End the slot without a word, the first time that anybody gets to item 7."""
+    if x == 7:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return x
+        os._exit(3)
+    return x
 
 
 @task

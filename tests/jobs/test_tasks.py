@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from databench import jobs, performing, progress, seeding, tasks
-from databench.engines import local
+from databench.engines import choice, local, names, waiting
 from databench.errors import AnalysisError
 from databench.performing import perform
 from databench.tasks import name_of, task
@@ -18,8 +18,8 @@ from databench.wire.chunks import Calls, Failure
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    modules = (tasks, performing, jobs, seeding, progress, local)
-    assert [doctest.testmod(module).failed for module in modules] == [0] * 6
+    modules = (tasks, performing, jobs, seeding, progress, local, choice, names, waiting)
+    assert [doctest.testmod(module).failed for module in modules] == [0] * 9
 
 
 def test_a_task_is_known_by_its_import_name_and_stays_callable(chores: ModuleType) -> None:

@@ -20,8 +20,8 @@ LOOKAHEAD = 64
 AHEAD_BYTES = 64 * 2**20
 """Bytes of these chunks, of arguments or results; beyond that two chunks for each slot are ahead."""
 PROBING = 0.02
-"""Seconds for which only two chunks for each slot are ahead, unless one of them is answered: of quick items the
-next chunks will have many, and of slow ones all slots have enough."""
+"""Seconds without an answer for which only two chunks for each slot are ahead while chunks still grow: those that
+come next will be larger. Later than that items are slow, and all slots should have some."""
 _SLICE = 0.01
 
 
@@ -145,7 +145,7 @@ class Feed:
 
     def probing(self) -> float | None:
         """Return after how many seconds to run again, although nothing was answered; None for no such time."""
-        if self._chunking.informed or self.items.over:
+        if self._chunking.settled or self.items.over:
             return None
         wait = self._probing_until - self._clock()
         return wait if wait > 0 else None
@@ -156,6 +156,8 @@ class Feed:
         self._bytes += size - ahead.size
         ahead.size = size
         self._chunking.learned(len(ahead.span), seconds, size)
+        if not self._chunking.settled:
+            self._probing_until = self._clock() + PROBING
 
     def given(self, chunk: int) -> range:
         """Note that the consumer has a chunk; return the indexes of its items."""
@@ -167,7 +169,7 @@ class Feed:
         chunks, capacity = len(self.ahead), self.engine.capacity
         if chunks < 2 * max(capacity, 1):
             return True
-        if capacity and not self._chunking.informed and now < self._probing_until:
+        if capacity and not self._chunking.settled and now < self._probing_until:
             return False
         return chunks < max(LOOKAHEAD, 4 * capacity) and self._bytes < AHEAD_BYTES
 

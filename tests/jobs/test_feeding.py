@@ -17,6 +17,7 @@ from databench.errors import PayloadError
 from databench.feeding import AHEAD_BYTES, LOOKAHEAD, PROBING, Items
 from databench.jobs import JobScope, perform
 from databench.seeding import seeds
+from databench.wire.chunks import Calls
 
 
 class Held:
@@ -33,11 +34,14 @@ class Held:
     def cancel(self, job: str) -> None:
         self.cancelled.append(job)
 
-    def answer(self, n: int = 1, seconds: float | None = None) -> None:
+    def answer(self, n: int = 1, each: float = 1e-6) -> int:
+        """Answer chunks, whose items take so many seconds each; return the number of items of the last one."""
+        items = 0
         for _ in range(n):
             order, payload, sink = self.orders.popleft()
-            ran = perform(order.task, payload)
-            sink.done(order.chunk, ran.seconds if seconds is None else seconds, ran.payload)
+            items = len(Calls.from_bytes(payload))
+            sink.done(order.chunk, items * each, perform(order.task, payload).payload)
+        return items
 
 
 class Clock:
@@ -83,14 +87,33 @@ async def test_starmap_takes_all_arguments_from_one_iterable(chores: ModuleType)
         assert await jobs.begin_starmap(scope, chores.total, rows, chunk=3) == [1, 3, 6, 10]
 
 
-def test_until_something_is_known_two_chunks_for_each_slot_are_ahead(chores: ModuleType) -> None:
+def test_while_chunks_grow_two_for_each_slot_are_ahead(chores: ModuleType) -> None:
     engine, clock = Held(capacity=3), Clock()
     job = jobs.begin_map(JobScope(engine, clock=clock), chores.double, (itertools.count(),))
-    assert len(engine.orders) == 6
-    engine.answer(seconds=1e-6)
-    assert next(job) == 0
-    assert len(engine.orders) == LOOKAHEAD
+    sizes, ahead = [], [6]
+    while ahead[-1] < LOOKAHEAD:
+        ahead.append(len(engine.orders))
+        sizes.append(engine.answer(each=1e-5))
+        deque(itertools.islice(job, sizes[-1]), maxlen=0)
+    assert set(ahead[:-1]) == {6}
+    assert (sizes[0], max(sizes)) == (1, 1024)
     job.cancel()
+
+
+def test_while_slow_items_are_awaited_more_chunks_are_handed_out(chores: ModuleType) -> None:
+    engine, clock = Held(capacity=3), Clock()
+    with jobs.begin_map(JobScope(engine, clock=clock), chores.double, (itertools.count(),)) as job:
+        engine.answer()
+        next(job)
+        assert len(engine.orders) == 6
+        clock.now += PROBING
+        engine.answer()
+        next(job)
+        assert len(engine.orders) == 6
+        clock.now += 2 * PROBING
+        assert job._execution.probing() is None
+        job._execution.step()
+        assert len(engine.orders) == LOOKAHEAD
 
 
 def test_slow_items_are_all_handed_out_soon(chores: ModuleType) -> None:

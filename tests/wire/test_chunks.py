@@ -47,13 +47,20 @@ def test_a_chunk_has_a_largest_number_of_items_however_fast_they_are() -> None:
 def test_one_measurement_lets_chunks_grow_only_so_far() -> None:
     chunking = Chunking()
     chunking.learned(1, 1e-9)
-    assert chunking.size(2, None) <= 16
+    assert chunking.size(2, None) <= 32
+    assert not chunking.settled
 
 
 def test_towards_the_end_every_slot_still_gets_something() -> None:
     chunking = Chunking()
-    chunking.learned(1000, 1e-3)
-    assert [chunking.size(4, remaining) for remaining in (8000, 800, 80, 8, 1)] == [1000, 100, 10, 1, 1]
+    chunking.learned(100, 1e-1)
+    assert [chunking.size(4, remaining) for remaining in (400, 240, 80, 16, 8, 1)] == [50, 30, 10, 2, 2, 2]
+
+
+def test_tiny_items_are_not_cut_into_chunks_that_cost_more_than_they_gain() -> None:
+    chunking = Chunking()
+    chunking.learned(10_000, 1e-3)
+    assert [chunking.size(4, remaining) for remaining in (400_000, 40_000, 400)] == [MAX_ITEMS] * 3
 
 
 def test_large_items_travel_in_small_chunks() -> None:

@@ -5,7 +5,7 @@ Owns the payloads of `run`, `done` and `failed` messages and the sizing of chunk
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from databench.errors import RemoteProtocolError
@@ -13,11 +13,13 @@ from databench.wire import codec
 
 AIM = 0.05
 """Seconds that one chunk should take: long against its way over the bus, short against patience."""
-MAX_ITEMS = 10_000
+LEAST = 0.002
+"""Seconds that a chunk takes at least, also towards the end: shorter ones cost their way and gain nothing."""
+MAX_ITEMS = 20_000
 """Items in a chunk at most, so that a look-ahead of many chunks stays small."""
 MAX_BYTES = 4 * 2**20
 """Bytes of arguments, and of results, that an automatic chunk of more than one item aims to stay below."""
-_GROWTH = 16
+_GROWTH = 32
 _MEMORY = 0.7
 
 
@@ -165,9 +167,11 @@ class Chunking:
         self._result_bytes = 0.0
 
     @property
-    def informed(self) -> bool:
-        """Whether the size is more than a first guess."""
-        return self.fixed is not None or self._largest > 0
+    def settled(self) -> bool:
+        """Whether chunks have the size that they should have, or are about to grow to it."""
+        if self.fixed is not None:
+            return True
+        return self._largest > 0 and self._wanted() <= self._largest * _GROWTH
 
     def learned(self, items: int, seconds: float, size: int = 0) -> None:
         """Take into account that a chunk of `items` took `seconds` in the task, and its results `size` bytes."""
@@ -188,17 +192,25 @@ class Chunking:
         """Return the number of items for the next chunk.
 
         `capacity` is the number of usable slots, `remaining` the items left where that is known: towards the
-        end chunks get smaller, at least two for each slot, so that all slots are busy until the end.
+        end chunks get smaller, at least two for each slot, so that all slots are busy until the end, but not so
+        small that their way costs more than that gains.
         """
         if self.fixed is not None:
             return self.fixed
         if not self._largest:
             return 1
-        size = min(MAX_ITEMS, self._largest * _GROWTH)
-        if self._seconds > 0:
-            size = min(size, int(AIM * self._items / self._seconds))
-        if (largest := max(self._argument_bytes, self._result_bytes)) > 0:
-            size = min(size, int(MAX_BYTES / largest))
+        size = min(self._wanted(), self._largest * _GROWTH)
         if remaining is not None:
-            size = min(size, ceil(remaining / (2 * max(capacity, 1))))
+            share = ceil(remaining / (2 * max(capacity, 1)))
+            size = min(size, max(share, int(min(self._rate() * LEAST, size))))
         return max(size, 1)
+
+    def _rate(self) -> float:
+        return self._items / self._seconds if self._seconds > 0 else inf
+
+    def _wanted(self) -> int:
+        """Return how many items take the time aimed at, and are neither too many nor too large."""
+        size = min(self._rate() * AIM, MAX_ITEMS)
+        if (largest := max(self._argument_bytes, self._result_bytes)) > 0:
+            size = min(size, MAX_BYTES / largest)
+        return int(size)

@@ -28,12 +28,15 @@ _SLICE = 0.01
 class Items:
     """The items of a job as they come out of the author's iterables."""
 
-    def __init__(self, rows: Iterator[Any], total: int | None, *, star: bool, single: bool) -> None:
+    def __init__(
+        self, rows: Iterator[Any], total: int | None, *, star: bool, single: bool, exact: bool = False
+    ) -> None:
         self.total = total
         """The number of items, as soon as it is known."""
         self.taken = 0
         self.exhausted = False
         self._rows = rows
+        self._exact = exact
         self._back: list[Any] = []
         self._star = star
         self._single = single
@@ -51,6 +54,11 @@ class Items:
         """Take all arguments of a call from one iterable."""
         return cls(map(list, arguments), _shortest([arguments]), star=True, single=False)
 
+    @classmethod
+    def alone(cls, arguments: Sequence[Any]) -> "Items":
+        """Take the arguments of the only call."""
+        return cls(iter([arguments]), 1, star=True, single=False, exact=True)
+
     def take(self, n: int) -> list[Any]:
         """Return the next items, fewer than `n` at the end; raises what the iterables raise."""
         if self._back:
@@ -61,6 +69,8 @@ class Items:
                 self.exhausted = True
                 self.total = self.taken + len(rows)
         self.taken += len(rows)
+        if self._exact and self.taken == self.total:
+            self.exhausted = True
         return rows
 
     def put_back(self, rows: list[Any]) -> None:
@@ -185,7 +195,7 @@ class Feed:
         size = max(len(payload), self._chunking.result_bytes(items))
         self._bytes += size
         self.ahead[number] = Ahead(range(taken, taken + items), size)
-        return submit(replace(self.order, chunk=number), payload)
+        return submit(replace(self.order, chunk=number) if number else self.order, payload)
 
     def _packed(self, rows: list[Any], first: int) -> tuple[bytes, int]:
         """Return the payload for as many of these items as fit into one, and their number."""

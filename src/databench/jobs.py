@@ -3,6 +3,7 @@
 Knows an Engine only by its contract: no sockets, no session, no runner.
 """
 
+import itertools
 import math
 import secrets
 import threading
@@ -61,6 +62,9 @@ class MapOptions(SubmitOptions, total=False):
     errors: Literal["stop", "collect"]
 
 
+_PROCESS = secrets.token_hex(8)
+"""What the names of all jobs of this process begin with; no two processes on a bus have the same."""
+_numbers = itertools.count(1)
 _SUBMIT_OPTIONS = frozenset(get_type_hints(SubmitOptions))
 _MAP_OPTIONS = frozenset(get_type_hints(MapOptions))
 
@@ -222,7 +226,7 @@ def begin_submit(
     """Do what `submit` does, in this scope."""
     _known_only(options, _SUBMIT_OPTIONS)
     alone = cast(MapOptions, {"chunk": 1, **options})
-    return Submitted(Job(_begun(scope, task, Items.starred, [arguments], alone)))
+    return Submitted(Job(_begun(scope, task, Items.alone, arguments, alone)))
 
 
 A = TypeVar("A")
@@ -235,7 +239,7 @@ def _begun(
     _check_options(options)
     chunk = options.get("chunk", "auto")
     order = Order(
-        job=secrets.token_hex(8),
+        job=f"{_PROCESS}-{next(_numbers)}",
         group=scope.group,
         chunk=0,
         task=name_of(task),

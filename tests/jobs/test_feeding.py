@@ -124,7 +124,7 @@ def test_slow_items_are_all_handed_out_soon(chores: ModuleType) -> None:
 
 def test_while_there_is_no_slot_chunks_wait_for_many(chores: ModuleType) -> None:
     engine = Held(capacity=0)
-    jobs.begin_map(JobScope(engine), chores.double, (itertools.count(),)).cancel()
+    jobs.begin_map(JobScope(engine, clock=Clock()), chores.double, (itertools.count(),)).cancel()
     assert len(engine.orders) == LOOKAHEAD
     assert len(engine.cancelled) == 1
 
@@ -141,7 +141,7 @@ def test_arguments_that_are_ahead_are_bounded_in_bytes_too(chores: ModuleType) -
 
 def test_results_that_will_come_are_counted_in_bytes_as_soon_as_one_has_come(chores: ModuleType) -> None:
     engine = Held()
-    with jobs.begin_map(JobScope(engine), chores.large, ([AHEAD_BYTES // 8] * 200,), chunk=1) as job:
+    with jobs.begin_map(JobScope(engine, clock=Clock()), chores.large, ([AHEAD_BYTES // 8] * 200,), chunk=1) as job:
         for _ in range(100):
             engine.answer()
             next(job)
@@ -164,7 +164,7 @@ def test_a_job_that_is_cancelled_hands_nothing_out_any_more(chores: ModuleType) 
             yield item
 
     job: Any = None
-    job = jobs.begin_map(JobScope(engine), chores.double, (items(),), chunk=1)
+    job = jobs.begin_map(JobScope(engine, clock=Clock()), chores.double, (items(),), chunk=1)
     assert len(engine.orders) == LOOKAHEAD
     engine.answer(20)
     assert [len(list(job)), len(engine.orders)] == [6, 50]
@@ -173,7 +173,7 @@ def test_a_job_that_is_cancelled_hands_nothing_out_any_more(chores: ModuleType) 
 def test_the_argument_that_cannot_be_sent_is_named(chores: ModuleType) -> None:
     rows = itertools.chain([(1, 2), (3, object())])
     with pytest.raises(PayloadError, match="argument 2 of item 1: payload is of type object"):
-        jobs.begin_starmap(JobScope(Held()), chores.add, rows, chunk=10)
+        jobs.begin_starmap(JobScope(Held(), clock=Clock()), chores.add, rows, chunk=10)
 
 
 def test_items_that_are_too_large_together_travel_one_by_one_or_tell_what_to_do(chores: ModuleType) -> None:

@@ -14,6 +14,7 @@ class Order:
     chunk: int
     task: str
     retries: int = 2
+    """How often the chunk runs again where its slot is lost."""
     timeout: float = 0.0
     """Seconds that the chunk may take in its slot; 0 for no limit."""
     priority: int = 0

@@ -54,6 +54,7 @@ def test_a_switch_is_read_from_words(text: str, value: bool) -> None:
         ({"DATABENCH_RATE": "-1"}, "DATABENCH_RATE: rate cannot be negative, it is -1"),
         ({"DATABENCH_RATE": "nan"}, "DATABENCH_RATE: rate cannot be negative, it is nan"),
         ({"DATABENCH_LOG": "loud"}, "DATABENCH_LOG: log level 'loud' is not known: choose one of debug, info"),
+        ({"DATABENCH_ENGINE": "spark"}, "DATABENCH_ENGINE: there is no engine 'spark': choose bus"),
         ({"DATABENCH_BUS": "head"}, "DATABENCH_BUS: 'head' is no bus address"),
         ({"DATABENCH_SLOTS": "-2"}, "DATABENCH_SLOTS: slots cannot be negative"),
     ],

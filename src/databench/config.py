@@ -10,6 +10,7 @@ from typing import Any
 
 from databench import cores
 from databench.bus.address import DEFAULT, addresses
+from databench.engines.names import parsed
 from databench.errors import ConfigError
 from databench.wire.codec import MAX_PAYLOAD
 
@@ -34,6 +35,8 @@ class Settings:
     """Path below which a proxy offers the gateway."""
     origins: str = ""
     """Other sites whose pages may connect, as `https://HOST[:PORT]` separated by commas; `*` for all."""
+    engine: str = "bus"
+    """What runs the chunks of jobs: bus, local or dask://HOST:8786."""
     slots: int = 0
     """Slots of a worker; the cores that it may use when 0."""
     memory: int = 0
@@ -55,6 +58,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         addresses(self.bus)
+        parsed(self.engine)
         if self.log not in LOG_LEVELS:
             raise ConfigError(f"log level {self.log!r} is not known: choose one of {', '.join(LOG_LEVELS)}")
         if not 0 <= self.port <= 65_535:

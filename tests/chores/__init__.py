@@ -8,6 +8,8 @@ import threading
 import time
 from pathlib import Path
 
+import numpy
+
 import databench.jobs
 from databench.jobs import task
 
@@ -45,9 +47,94 @@ def unsendable(x: int) -> object:
 
 
 @task
+def total(a: int, *rest: int) -> int:
+    """Work with as many arguments as there are."""
+    return a + sum(rest)
+
+
+@task
+def stumble(x: int) -> int:
+    """Raise for some items, each in a way of its own."""
+    match x % 10:
+        case 1:
+            raise KeyError("one")
+        case 3:
+            raise NoColourError("red", 7)
+        case 5:
+            raise StopIteration
+        case 7:
+            sys.exit("seven")
+    return x
+
+
+class NoColourError(Exception):
+    """An exception that takes something else than it hands on."""
+
+    def __init__(self, colour: str, shade: int) -> None:
+        super().__init__(f"no {colour} {shade}")
+
+
+@task
+def grumble(x: int) -> None:
+    """Raise with a long message that has half a surrogate pair in it."""
+    raise ValueError("\udc80" + "a" * 100_000)
+
+
+@task
+def nap(seconds: float) -> float:
+    """Take time."""
+    time.sleep(seconds)
+    return seconds
+
+
+@task
+def napping_double(x: int) -> int:
+    """Work that takes a moment."""
+    time.sleep(0.02)
+    return 2 * x
+
+
+@task
+def length(data: bytes) -> int:
+    """Take something large."""
+    return len(data)
+
+
+@task
+def large(size: int) -> bytes:
+    """Return something large."""
+    return bytes(size)
+
+
+@task
+def drawn(x: int, seed: list[int]) -> float:
+    """Draw from the item's own stream."""
+    return float(numpy.random.default_rng(seed).random()) + x
+
+
+@task
 def where() -> tuple[str, int]:
     """Tell who runs this."""
     return databench.jobs.worker_name(), os.getpid()
+
+
+@task
+def slow_where(_: int) -> tuple[str, int]:
+    """Tell who runs this, after a moment in which others get something to do too."""
+    time.sleep(0.02)
+    return where()
+
+
+@task
+def vanish_once(x: int, marker: str) -> int:
+    """End the slot without a word, the first time that anybody gets to item 7."""
+    if x == 7:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return x
+        os._exit(3)
+    return x
 
 
 @task

@@ -45,4 +45,7 @@ class Engine(Protocol):
         """Have a chunk run, again up to `retries` times where its slot is lost; `sink` gets the answer."""
 
     def cancel(self, job: str) -> None:
-        """Forget all chunks of a job and end those that run, as far as the engine can."""
+        """Forget all chunks of a job and end those that run, as far as the engine can.
+
+        Taken when it returns: the order to cancel comes after all that was submitted before.
+        """

@@ -70,10 +70,14 @@ class Plant:
         self._processes.append(process)
         return process
 
+    async def start_worker(self, slots: int = 1, *options: str) -> Process:
+        """Start a worker and return its process at once."""
+        return await self.start("worker", str(CHORES), "--slots", str(slots), *options)
+
     async def worker(self, slots: int = 1, *options: str) -> Process:
-        """Start a worker and return its process as soon as its slots count."""
+        """Start a worker and return its process as soon as its slots count; no other may come or go meanwhile."""
         before = self.engine.capacity
-        process = await self.start("worker", str(CHORES), "--slots", str(slots), *options)
+        process = await self.start_worker(slots, *options)
         await self.until(lambda: self.engine.capacity >= before + slots)
         return process
 

@@ -31,7 +31,7 @@ class Chaos:
         fault = self.dice.choice([self.slot, self.slot, self.slot, self.worker, self.leave, self.stop, self.broker])
         await fault()
         while len(self.workers) < 2:
-            self.workers.append(await self.plant.worker(2))
+            self.workers.append(await self.plant.start_worker(2))
 
     async def slot(self) -> None:
         """Kill a slot."""

@@ -143,10 +143,10 @@ class Lineup:
         """Run a chunk in an idle slot; else, where all `slots` are there, behind another; else in the next slot."""
         open_lines = [line for line in self._lines.values() if self._takes(line)]
         line = min(open_lines, key=lambda line: (len(line.places), -line.since), default=None)
+        self._waiting.append(chunk)
         if line is None or (line.places and self.ready < slots):
-            self._waiting.append(chunk)
             return []
-        return [self._give(line, chunk, now)]
+        return [self._give(line, self._waiting.popleft(), now)]
 
     def answered(self, slot: int, key: Key, now: float) -> tuple[bool, list[Instruction]]:
         """A slot has answered for a chunk: return whether somebody wants to know, and what is to be done."""

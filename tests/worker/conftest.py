@@ -16,7 +16,7 @@ from databench.engines.bus import BusEngine
 from databench.engines.contract import Order
 from databench.jobs import JobScope, current_scope
 from databench.loading import load
-from databench.wire import codec
+from databench.wire.chunks import Calls
 from databench_worker.crew import CrewPlan
 from databench_worker.parent import Worker
 from tests.worker.plant import CHORES, Answer
@@ -51,7 +51,7 @@ class Bench:
         """Submit one chunk with one item; `how` is what an Order may say."""
         answer = Answer()
         order = Order(secrets.token_hex(8), "group", 0, f"chores:{task.__name__}", **how)
-        self.engine.submit(order, codec.pack([arguments]), answer)
+        self.engine.submit(order, Calls([[list(arguments)]], star=True).to_bytes(), answer)
         return answer
 
     def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:

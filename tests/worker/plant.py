@@ -14,8 +14,7 @@ from databench.bus.service import LIFELINE
 from databench.bus.zeromq import connector
 from databench.engines.bus import BusEngine
 from databench.engines.contract import Order
-from databench.wire import codec
-from databench.wire.chunks import Failure
+from databench.wire.chunks import Calls, Failure, Results
 
 CHORES = Path(__file__).parents[1] / "chores"
 
@@ -35,7 +34,7 @@ class Answer:
 
     def done(self, chunk: int, seconds: float, payload: bytes) -> None:
         """Take the results."""
-        self._take(codec.unpack(payload)[0])
+        self._take(Results.from_bytes(payload).values[0])
 
     def failed(self, chunk: int, reason: str, payload: bytes) -> None:
         """Take the failure."""
@@ -91,7 +90,7 @@ class Plant:
         """Submit one chunk with one item; `how` is what an Order may say."""
         answer = Answer()
         order = Order(secrets.token_hex(8), "group", 0, f"chores:{task.__name__}", **how)
-        self.engine.submit(order, codec.pack([arguments]), answer)
+        self.engine.submit(order, Calls([[list(arguments)]], star=True).to_bytes(), answer)
         return answer
 
     def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:

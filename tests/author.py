@@ -92,7 +92,9 @@ class Live:
         self.pages = Pages()
         self.session = Session(analysis.name, "token", self.pages.deliver, shared=analysis.state)
         engine = LocalEngine()
-        self.handling = Handling(analysis, self.session, lambda check: JobScope(engine, check), development)
+        self.handling = Handling(
+            analysis, self.session, lambda check, report: JobScope(engine, check, progress=report), development
+        )
         self.session.attach("v", "page", 0, resumed=False)
 
     def send(self, signal: str, payload: object = None) -> None:

@@ -48,6 +48,14 @@ def test_two_analyses_of_one_name_are_refused_naming_both_modules() -> None:
         databench.Analysis("twice", "other")
 
 
+def test_an_engine_is_named_by_the_analysis_or_by_the_settings() -> None:
+    assert databench.Analysis("anywhere", "m").engine is None
+    assert databench.Analysis("in-threads", "m", engine="local").engine == "local"
+    with pytest.raises(AnalysisError, match="there is no engine 'spark': choose bus"):
+        databench.Analysis("sparkling", "m", engine="spark")
+    assert "sparkling" not in registered()
+
+
 def test_a_withdrawn_name_is_free_again() -> None:
     withdraw(databench.Analysis("again", "m"))
     databench.Analysis("again", "m")

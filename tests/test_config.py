@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from databench import cores
 from databench.config import Settings, from_environment
 from databench.errors import ConfigError
 
@@ -53,6 +54,7 @@ def test_a_switch_is_read_from_words(text: str, value: bool) -> None:
         ({"DATABENCH_RATE": "-1"}, "DATABENCH_RATE: rate cannot be negative, it is -1"),
         ({"DATABENCH_RATE": "nan"}, "DATABENCH_RATE: rate cannot be negative, it is nan"),
         ({"DATABENCH_LOG": "loud"}, "DATABENCH_LOG: log level 'loud' is not known: choose one of debug, info"),
+        ({"DATABENCH_ENGINE": "spark"}, "DATABENCH_ENGINE: there is no engine 'spark': choose bus"),
         ({"DATABENCH_BUS": "head"}, "DATABENCH_BUS: 'head' is no bus address"),
         ({"DATABENCH_SLOTS": "-2"}, "DATABENCH_SLOTS: slots cannot be negative"),
     ],
@@ -86,6 +88,8 @@ def test_a_variable_that_is_overruled_may_be_wrong() -> None:
             root_path="/root",
             origins="https://a.example, https://b.example:8443",
             slots=3,
+            memory=2**29,
+            renew_after=50,
             development=True,
             log="debug",
             grace=0.5,
@@ -107,7 +111,19 @@ def test_a_service_is_called_after_its_host_and_process() -> None:
 
 
 def test_a_worker_has_the_slots_that_were_set_or_one_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "usable", lambda: 7)
     assert Settings(slots=3).slot_count() == 3
-    assert Settings().slot_count() == len(os.sched_getaffinity(0))
-    monkeypatch.delattr(os, "sched_getaffinity")
-    assert Settings().slot_count() == (os.cpu_count() or 1)
+    assert Settings().slot_count() == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1000", 1000), ("2k", 2048), ("512M", 2**29), ("1.5GiB", 3 * 2**29), ("1 TB", 2**40), ("0", 0)]
+)
+def test_memory_is_given_in_bytes_or_in_what_people_write(text: str, size: int) -> None:
+    assert from_environment({"DATABENCH_MEMORY": text}).memory == size
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "1X", "M", "nan"])
+def test_what_is_no_size_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"DATABENCH_MEMORY cannot be '{text}': it is a number of bytes, such as"):
+        from_environment({"DATABENCH_MEMORY": text})

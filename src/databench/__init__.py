@@ -15,7 +15,8 @@ from databench.errors import (
     ProtocolError,
     TaskError,
 )
-from databench.jobs import Job, map, submit, task, worker_name
+from databench.jobs import Job, Progress, map, starmap, submit, task, worker_name
+from databench.seeding import seeds
 from databench.session import Session
 from databench.state import State
 from databench.threads import sleep, thread
@@ -30,12 +31,15 @@ __all__ = [
     "Job",
     "JobError",
     "PayloadError",
+    "Progress",
     "ProtocolError",
     "Session",
     "State",
     "TaskError",
     "map",
+    "seeds",
     "sleep",
+    "starmap",
     "submit",
     "task",
     "thread",

@@ -3,6 +3,7 @@
 import re
 
 from databench.broadcasts import Broadcasts
+from databench.engines.names import checked
 from databench.errors import AnalysisError
 from databench.signals import Signals
 from databench.state import State
@@ -22,15 +23,17 @@ class Analysis:
     `name` is the page's address and what `Databench(name)` asks for in the browser: letters, digits, `-` and `_`.
     `import_name` is the module's `__name__`, by which the page's template and files are found.
     `grace` is for how many seconds a session lives on when nobody looks at it any more, its computation included;
-    without it the setting of that name counts, 300 unless it was changed.
-    Raises AnalysisError for a name that cannot be used or is taken, and for a negative grace.
+    without it the setting of that name counts, 300 unless it was changed. `engine` is what runs its jobs, where that is
+    another than the settings say: "bus", "local" or "dask://HOST:8786".
+    Raises AnalysisError for a name that cannot be used or is taken, for a negative grace, and for an engine that there
+    is not.
 
     >>> import databench
     >>> pi = databench.Analysis("pi", __name__)
     >>> pi.description = "Calculating \\\\(\\\\pi\\\\) the simple way."
     """
 
-    def __init__(self, name: str, import_name: str, *, grace: float | None = None) -> None:
+    def __init__(self, name: str, import_name: str, *, grace: float | None = None, engine: str | None = None) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) or len(name) > NAME_LIMIT or name in RESERVED:
             raise AnalysisError(
                 f"an analysis cannot be called {name!r}: use letters, digits, - and _, beginning with a letter, "
@@ -42,8 +45,12 @@ class Analysis:
             )
         if grace is not None and not grace >= 0:
             raise AnalysisError(f"the grace of {name!r} is a number of seconds from 0 on, not {grace!r}")
+        if engine is not None:
+            checked(engine)
         self.name: str = name
         self.import_name: str = import_name
+        self.engine = engine
+        """What runs its jobs; None for what the settings say."""
         self.title = name
         """For people, on the index page and above the page."""
         self.description: str | None = ""

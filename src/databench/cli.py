@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from databench import health, logs, supervisor
 from databench.bus import address, service
-from databench.config import Settings, from_environment
+from databench.config import Settings, from_environment, size
 from databench.errors import ConfigError, DatabenchError
 from databench.listening import listen
 from databench.loading import load
@@ -59,6 +59,10 @@ Name = Annotated[str | None, typer.Option(help="Name of this service, unique on 
 Host = Annotated[str | None, typer.Option(help="Address on which pages are served.")]
 Port = Annotated[int | None, typer.Option(help="Port on which pages are served; 0 picks a free one.")]
 Slots = Annotated[int | None, typer.Option(help="Chunks that a worker runs at the same time.")]
+Memory = Annotated[
+    str | None, typer.Option(metavar="BYTES", help="Memory that a slot may use, such as 512M; no limit when 0.")
+]
+RenewAfter = Annotated[int | None, typer.Option(metavar="N", help="Replace a slot after so many chunks.")]
 Level = Annotated[str | None, typer.Option("--log", help="debug, info, warning or error.")]
 
 
@@ -82,6 +86,8 @@ def serve(
     port: Port = None,
     workers: Annotated[int, typer.Option(envvar="DATABENCH_WORKERS", min=0, help="Number of workers.")] = 1,
     slots: Slots = None,
+    memory: Memory = None,
+    renew_after: RenewAfter = None,
     reload: Annotated[bool, typer.Option(help="Watch the analyses and reload what changes.")] = True,
     gallery: Annotated[bool, typer.Option("--gallery", help="Serve the examples of Databench.")] = False,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
@@ -91,7 +97,15 @@ def serve(
     with _friendly():
         folder = _gallery() if gallery else path
         settings = from_environment(
-            os.environ, analyses=folder, host=host, port=port, slots=slots, development=reload, log=log
+            os.environ,
+            analyses=folder,
+            host=host,
+            port=port,
+            slots=slots,
+            memory=_bytes(memory),
+            renew_after=renew_after,
+            development=reload,
+            log=log,
         )
         settings = replace(settings, analyses=_existing(settings.analyses))
         logs.configure(settings.log, "databench")
@@ -148,9 +162,19 @@ def runner(
 
 
 @app.command()
-def worker(path: Folder = None, bus: Bus = None, name: Name = None, slots: Slots = None, log: Level = None) -> None:
+def worker(
+    path: Folder = None,
+    bus: Bus = None,
+    name: Name = None,
+    slots: Slots = None,
+    memory: Memory = None,
+    renew_after: RenewAfter = None,
+    log: Level = None,
+) -> None:
     """Start a worker, which runs chunks."""
-    _start("worker", analyses=path, bus=bus, name=name, slots=slots, log=log)
+    with _friendly():
+        limit = _bytes(memory)
+    _start("worker", analyses=path, bus=bus, name=name, slots=slots, memory=limit, renew_after=renew_after, log=log)
 
 
 @app.command("list")
@@ -192,6 +216,13 @@ def _friendly() -> Iterator[None]:
     except DatabenchError as error:
         typer.secho(f"databench: {error}", fg="red", err=True)
         raise typer.Exit(service.MISCONFIGURED if isinstance(error, ConfigError) else 1) from None
+
+
+def _bytes(text: str | None) -> int | None:
+    try:
+        return None if text is None else size(text)
+    except ValueError:
+        raise ConfigError(f"--memory cannot be {text!r}: it is a number of bytes, such as 512M") from None
 
 
 def _existing(folder: Path) -> Path:

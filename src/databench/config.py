@@ -8,7 +8,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from databench import cores
 from databench.bus.address import DEFAULT, addresses
+from databench.engines.names import parsed
 from databench.errors import ConfigError
 from databench.wire.codec import MAX_PAYLOAD
 
@@ -33,8 +35,14 @@ class Settings:
     """Path below which a proxy offers the gateway."""
     origins: str = ""
     """Other sites whose pages may connect, as `https://HOST[:PORT]` separated by commas; `*` for all."""
+    engine: str = "bus"
+    """What runs the chunks of jobs: bus, local or dask://HOST:8786."""
     slots: int = 0
-    """Slots of a worker; the cores of this machine when 0."""
+    """Slots of a worker; the cores that it may use when 0."""
+    memory: int = 0
+    """Bytes that a slot may use, also as `512M`; 0 for no limit."""
+    renew_after: int = 0
+    """Chunks after which a slot is replaced; 0 for never."""
     development: bool = False
     """Tracebacks in pages, and pages that reload when their source changes."""
     log: str = "info"
@@ -50,11 +58,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         addresses(self.bus)
+        parsed(self.engine)
         if self.log not in LOG_LEVELS:
             raise ConfigError(f"log level {self.log!r} is not known: choose one of {', '.join(LOG_LEVELS)}")
         if not 0 <= self.port <= 65_535:
             raise ConfigError(f"{self.port} is no port: choose one from 0 to 65535")
-        for name in ("slots", "grace", "max_frame", "max_payload", "rate"):
+        for name in ("slots", "memory", "renew_after", "grace", "max_frame", "max_payload", "rate"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} cannot be negative, it is {getattr(self, name)}")
 
@@ -64,9 +73,7 @@ class Settings:
 
     def slot_count(self) -> int:
         """Return the number of slots of a worker here."""
-        # Not every system tells which cores a process may use.
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return self.slots or cores or 1
+        return self.slots or cores.usable()
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables from which `from_environment` reads the same settings."""
@@ -99,12 +106,26 @@ def from_environment(environ: Mapping[str, str], **given: Any) -> Settings:
     return settings
 
 
+def size(text: str) -> int:
+    """Return a number of bytes: `1000`, `512M`, `1.5GiB`. K, M, G and T are powers of 1024. Raises ValueError.
+
+    >>> size("512M")
+    536870912
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if match is None:
+        raise ValueError(text)
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+
+
 def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _value(name: str, text: str, default: object) -> Any:
     try:
+        if name == variable("memory"):
+            return size(text)
         match default:
             case bool():
                 return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
@@ -112,4 +133,5 @@ def _value(name: str, text: str, default: object) -> Any:
                 return type(default)(text) if not isinstance(default, Path) else Path(text)
         return text
     except (ValueError, KeyError):
-        raise ConfigError(f"{name} cannot be {text!r}: it is a {type(default).__name__}") from None
+        kind = "number of bytes, such as 512M" if name == variable("memory") else type(default).__name__
+        raise ConfigError(f"{name} cannot be {text!r}: it is a {kind}") from None

@@ -59,18 +59,23 @@ class JobError(DatabenchError):
 class TaskError(JobError):
     """The task itself raised an exception on a worker.
 
-    `type_name` is the remote exception's type, `remote_traceback` its traceback as text,
-    `item` the index of the item that failed.
+    `type_name` is the remote exception's type, `remote_traceback` its traceback as text, `item` the index of the
+    item that failed. `original` is that exception, made again from its arguments; None where its type is not
+    imported here, or where its arguments cannot travel.
     """
 
-    def __init__(self, message: str, *, type_name: str, remote_traceback: str, item: int) -> None:
+    def __init__(
+        self, message: str, *, type_name: str, remote_traceback: str, item: int, original: BaseException | None = None
+    ) -> None:
         super().__init__(message)
         self.type_name = type_name
         self.remote_traceback = remote_traceback
         self.item = item
+        self.original = original
 
     def __str__(self) -> str:
-        return f"{self.args[0]}\n\nOn the worker:\n{self.remote_traceback}"
+        trace = f"\n\nOn the worker:\n{self.remote_traceback}" if self.remote_traceback else ""
+        return f"{self.args[0]}{trace}"
 
 
 class BusError(DatabenchError):

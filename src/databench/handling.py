@@ -17,10 +17,12 @@ from databench.announcing import Announcer, Work
 from databench.errors import Cancelled, MismatchError, RemoteProtocolError
 from databench.jobs import JobScope, current_scope
 from databench.policies import WAITING, Begin, Cancel, Drop, Refuse, Step, Turns
+from databench.progress import Report
 from databench.requests import StateRequests
 from databench.runs import Run, current_run
 from databench.session import Session
 from databench.signals import Handler, current_session
+from databench.tally import Tally
 from databench.threadpool import Threads
 from databench.wire import codec
 from databench.wire.messages import NAME_LIMIT
@@ -60,8 +62,8 @@ class Handling:
 
     analysis: Analysis
     session: Session
-    scope: Callable[[Callable[[], None]], JobScope]
-    """Makes the scope of jobs for one call, given what raises Cancelled when that call is to stop."""
+    scope: Callable[[Callable[[], None], Report], JobScope]
+    """Makes the scope of jobs for one call, given what raises Cancelled when that call is to stop, and whom to tell."""
     development: bool = False
     threads: Threads = field(default_factory=Threads)
     """Shared by all sessions of the runner."""
@@ -69,6 +71,7 @@ class Handling:
     _running: set[_Call] = field(default_factory=set)
     _announcer: Announcer = field(init=False)
     _requests: StateRequests = field(init=False)
+    _tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -84,6 +87,7 @@ class Handling:
         self.session.cancelling = cancel
         self._announcer = Announcer(self.session.handled, self._work)
         self._requests = StateRequests(self.session.state, self.analysis.state)
+        self._tally = Tally(self.session.progress)
 
     def arrive(self, signal: str, payload: bytes) -> None:
         """Handle a signal; what cannot be handled is answered with a `warn` signal."""
@@ -190,7 +194,7 @@ class Handling:
         return Work(running, waiting, all(each.accepts for each in turns))
 
     def _begin(self, call: _Call) -> None:
-        call.scope = self.scope(self._check(call))
+        call.scope = self.scope(self._check(call), partial(self._tally.report, call.handler.signal))
         self._running.add(call)
         context = contextvars.copy_context()
         context.run(current_session.set, self.session)

@@ -1,29 +1,42 @@
-"""Jobs: `map` and `submit`, what authors call to spread work, and the scope that ends jobs with a handler.
+"""Jobs: `map`, `starmap` and `submit`, what authors call to spread work, and the scope that ends jobs with a handler.
 
 Knows an Engine only by its contract: no sockets, no session, no runner.
 """
 
+import itertools
+import math
+import secrets
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast, get_type_hints
 
-from databench.engines.contract import Engine
+from databench.engines.contract import Engine, Order
 from databench.errors import AnalysisError, Cancelled
-from databench.feeding import Feed
-from databench.results import Job, Progress, Submitted
-from databench.tasks import become_worker, name_of, perform, task, worker_name
+from databench.execution import Execution
+from databench.feeding import Feed, Items
+from databench.performing import perform
+from databench.progress import Later, Progress, Report, Reporter, in_a_thread
+from databench.results import Job, Submitted
+from databench.tasks import become_worker, name_of, task, worker_name
 from databench.wire.chunks import Chunking
 
 __all__ = [
     "Job",
     "JobScope",
+    "MapOptions",
     "Progress",
+    "SubmitOptions",
     "Submitted",
     "become_worker",
+    "begin_map",
+    "begin_starmap",
+    "begin_submit",
     "current_scope",
     "map",
     "perform",
+    "starmap",
     "submit",
     "task",
     "worker_name",
@@ -31,7 +44,29 @@ __all__ = [
 
 R = TypeVar("R")
 
-DEFAULT_RETRIES = 2
+
+class SubmitOptions(TypedDict, total=False):
+    """How a call of a task is run; see `submit`."""
+
+    retries: int
+    timeout: float | None
+    priority: int
+    engine: str | None
+
+
+class MapOptions(SubmitOptions, total=False):
+    """How the calls of a task are run; see `map`."""
+
+    chunk: int | Literal["auto"]
+    ordered: bool
+    errors: Literal["stop", "collect"]
+
+
+_PROCESS = secrets.token_hex(8)
+"""What the names of all jobs of this process begin with; no two processes on a bus have the same."""
+_numbers = itertools.count(1)
+_SUBMIT_OPTIONS = frozenset(get_type_hints(SubmitOptions))
+_MAP_OPTIONS = frozenset(get_type_hints(MapOptions))
 
 
 class JobScope:
@@ -39,20 +74,58 @@ class JobScope:
 
     `check` is called at each step of a job and raises `Cancelled` when the handler is to stop. Who wants
     the handler to stop makes `check` raise and calls `cancel_all`, which also wakes a handler that waits.
+    `group` names those whose jobs share the slots by priority: the session. `progress` is told of each job
+    when it begins, at most ten times a second, and with None when it is over; from any thread, for which
+    `later` may bring it back to a loop. `engines` gives the engine that a call asks for by name.
     """
 
-    def __init__(self, engine: Engine, check: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        check: Callable[[], None] | None = None,
+        *,
+        group: str = "",
+        progress: Report | None = None,
+        engines: Callable[[str], Engine] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        later: Later = in_a_thread,
+    ) -> None:
         self.engine = engine
+        self.group = group
+        self.clock = clock
         self._check = check
-        self._jobs: dict[str, Job[Any]] = {}
+        self._report = progress
+        self._engines = engines
+        self._later = later
+        self._jobs: dict[str, Execution] = {}
         self._lock = threading.Lock()
         self._closed = False
 
+    def sibling(self, check: Callable[[], None] | None) -> "JobScope":
+        """Return a scope with an end of its own, and in all else like this one."""
+        return JobScope(
+            self.engine,
+            check,
+            group=self.group,
+            progress=self._report,
+            engines=self._engines,
+            clock=self.clock,
+            later=self._later,
+        )
+
     @property
-    def jobs(self) -> list[Job[Any]]:
+    def jobs(self) -> list[Execution]:
         """The jobs that are not finished."""
         with self._lock:
             return list(self._jobs.values())
+
+    def engine_for(self, name: str | None) -> Engine:
+        """Return the engine that a call asks for; raises AnalysisError where there is none of that name."""
+        if name is None:
+            return self.engine
+        if self._engines is None:
+            raise AnalysisError(f"engine={name!r} cannot be had here: there is one engine only")
+        return self._engines(name)
 
     def check(self) -> None:
         """Raise Cancelled when the handler is to stop."""
@@ -68,15 +141,18 @@ class JobScope:
         for job in self.jobs:
             job.stop()
 
-    def add(self, job: Job[Any]) -> None:
-        """Take in a job that begins."""
+    def add(self, job: Execution) -> Reporter | None:
+        """Take in a job that begins; return who tells of its progress."""
         self.check()
         with self._lock:
             if self._closed:
                 raise Cancelled
             self._jobs[job.name] = job
+        if self._report is None:
+            return None
+        return Reporter(job.name, self._report, lambda: job.progress, self.clock, self._later)
 
-    def remove(self, job: Job[Any]) -> None:
+    def remove(self, job: Execution) -> None:
         """Let go of a job that is over."""
         with self._lock:
             self._jobs.pop(job.name, None)
@@ -87,44 +163,123 @@ current_scope: ContextVar[JobScope] = ContextVar("current_scope")
 
 
 def map(  # the name of the builtin on purpose: it is `databench.map`
-    task: Callable[..., R],
-    *iterables: Iterable[Any],
-    chunk: int | Literal["auto"] = "auto",
-    ordered: bool = False,
-    retries: int = DEFAULT_RETRIES,
+    task: Callable[..., R], *iterables: Iterable[Any], **options: Unpack[MapOptions]
 ) -> Job[R]:
     """Run a task for every item of the iterables on the workers, and return the Job that gives the results.
 
     Like the builtin `map`: the items of several iterables are the arguments of one call, and the shortest
-    ends it. Items are taken as they are needed, so iterables may be endless. `chunk` is the number of items
-    that travel together; "auto" learns it. Results come as they are completed, or `ordered`. A chunk whose
-    slot is lost (killed, crashed) runs again up to `retries` times.
+    ends it. Items are taken as they are needed, so iterables may be endless. Options:
 
-    Raises AnalysisError outside of a handler, for a function without `@databench.task`, for a chunk below 1.
+    - `chunk="auto"`: the number of items that travel together; "auto" learns it.
+    - `ordered=False`: results come as they are completed, or in the order of the items.
+    - `retries=2`: a chunk whose slot is lost (killed, crashed) runs again so many times.
+    - `timeout=None`: seconds that a chunk, not an item, may take in its slot; then the job fails.
+    - `priority=0`: among the jobs of this session higher ones go first.
+    - `errors="stop"`: the first failure ends the job; with "collect" failed items come as a TaskError.
+    - `engine=None`: another engine than the analysis has: "bus", "local" or "dask://HOST:PORT".
+
+    Raises AnalysisError outside of a handler, for a function without `@databench.task`, for options that
+    make no sense.
 
     >>> total = sum(databench.map(inside, [1_000] * 100, range(100)))  # doctest: +SKIP
     """
-    if not iterables:
-        raise AnalysisError("map needs at least one iterable; for a single call use submit")
-    if chunk != "auto" and (not isinstance(chunk, int) or chunk < 1):
-        raise AnalysisError(f'chunk is a number of items from 1 on, or "auto", not {chunk!r}')
-    chunking = Chunking(None if chunk == "auto" else chunk)
-    return Job(_scope("map"), Feed(name_of(task), iterables, chunking, _checked(retries)), ordered=ordered)
+    return begin_map(_scope("map"), task, iterables, **options)
 
 
-def submit(task: Callable[..., R], *arguments: Any, retries: int = DEFAULT_RETRIES) -> Submitted[R]:
-    """Run a task once on a worker, and return what gives its result. Raises as `map` does.
+def starmap(task: Callable[..., R], arguments: Iterable[Iterable[Any]], **options: Unpack[MapOptions]) -> Job[R]:
+    """Run a task for each tuple of arguments that the iterable gives; in all else as `map`.
+
+    >>> job = databench.starmap(fit, [(data, 1), (data, 2, "robust")])  # doctest: +SKIP
+    """
+    return begin_starmap(_scope("starmap"), task, arguments, **options)
+
+
+def submit(task: Callable[..., R], *arguments: Any, **options: Unpack[SubmitOptions]) -> Submitted[R]:
+    """Run a task once on a worker, and return what gives its result.
+
+    Takes `retries`, `timeout`, `priority` and `engine`, and raises, as `map` does.
 
     >>> estimate = databench.submit(fit, data).result()  # doctest: +SKIP
     """
-    feed = Feed(name_of(task), [[argument] for argument in arguments] or None, Chunking(1), _checked(retries))
-    return Submitted(Job(_scope("submit"), feed, ordered=False))
+    return begin_submit(_scope("submit"), task, arguments, **options)
 
 
-def _checked(retries: int) -> int:
-    if retries < 0:
-        raise AnalysisError(f"retries is a number from 0 on, not {retries!r}")
-    return retries
+def begin_map(
+    scope: JobScope, task: Callable[..., R], iterables: tuple[Iterable[Any], ...], **options: Unpack[MapOptions]
+) -> Job[R]:
+    """Do what `map` does, in this scope."""
+    if not iterables:
+        raise AnalysisError("map needs at least one iterable; for a single call use submit")
+    return Job(_begun(scope, task, Items.of, iterables, options))
+
+
+def begin_starmap(
+    scope: JobScope, task: Callable[..., R], arguments: Iterable[Iterable[Any]], **options: Unpack[MapOptions]
+) -> Job[R]:
+    """Do what `starmap` does, in this scope."""
+    return Job(_begun(scope, task, Items.starred, arguments, options))
+
+
+def begin_submit(
+    scope: JobScope, task: Callable[..., R], arguments: tuple[Any, ...], **options: Unpack[SubmitOptions]
+) -> Submitted[R]:
+    """Do what `submit` does, in this scope."""
+    _known_only(options, _SUBMIT_OPTIONS)
+    alone = cast(MapOptions, {"chunk": 1, **options})
+    return Submitted(Job(_begun(scope, task, Items.alone, arguments, alone)))
+
+
+A = TypeVar("A")
+
+
+def _begun(
+    scope: JobScope, task: Callable[..., Any], take: Callable[[A], Items], given: A, options: MapOptions
+) -> Execution:
+    _known_only(options, _MAP_OPTIONS)
+    _check_options(options)
+    chunk = options.get("chunk", "auto")
+    order = Order(
+        job=f"{_PROCESS}-{next(_numbers)}",
+        group=scope.group,
+        chunk=0,
+        task=name_of(task),
+        retries=options.get("retries", 2),
+        timeout=float(options.get("timeout") or 0.0),
+        priority=options.get("priority", 0),
+    )
+    feed = Feed(
+        scope.engine_for(options.get("engine")),
+        order,
+        take(given),
+        Chunking(None if chunk == "auto" else chunk),
+        scope.clock,
+        collect=options.get("errors", "stop") == "collect",
+    )
+    return Execution(scope, feed, ordered=options.get("ordered", False))
+
+
+def _check_options(options: MapOptions) -> None:
+    chunk, errors = options.get("chunk", "auto"), options.get("errors", "stop")
+    if chunk != "auto" and not _whole(chunk, 1):
+        raise AnalysisError(f'chunk is a number of items from 1 on, or "auto", not {chunk!r}')
+    if not _whole(options.get("retries", 2), 0):
+        raise AnalysisError(f"retries is a number from 0 on, not {options['retries']!r}")
+    if not _whole(options.get("priority", 0), None):
+        raise AnalysisError(f"priority is a whole number, higher goes first, not {options['priority']!r}")
+    timeout = options.get("timeout")
+    if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < math.inf):
+        raise AnalysisError(f"timeout is a number of seconds above 0, or None for no limit, not {timeout!r}")
+    if errors not in ("stop", "collect"):
+        raise AnalysisError(f'errors is "stop" or "collect", not {errors!r}')
+
+
+def _known_only(options: Mapping[str, object], known: frozenset[str]) -> None:
+    if unknown := options.keys() - known:
+        raise AnalysisError(f"there is no option {min(unknown)!r}; there are {', '.join(sorted(known))}")
+
+
+def _whole(value: object, least: int | None) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and (least is None or value >= least)
 
 
 def _scope(what: str) -> JobScope:

@@ -8,13 +8,25 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from threading import get_ident
-from typing import Any
+from typing import Any, TypeVar, Unpack
 
 from databench.errors import AnalysisError, Cancelled
 from databench.flushing import Flushing
+from databench.jobs import (
+    Job,
+    JobScope,
+    MapOptions,
+    SubmitOptions,
+    Submitted,
+    begin_map,
+    begin_starmap,
+    begin_submit,
+    current_scope,
+)
 from databench.runs import Run, current_run
+from databench.signals import current_session
 from databench.state import State
 from databench.wire import codec
 from databench.wire.feed import Feed
@@ -29,6 +41,7 @@ LOOK = 1.0
 NAMES = 1_000
 """Names of signals that a session remembers as valid."""
 
+R = TypeVar("R")
 Deliver = Callable[[str, bytes], None]
 """Sends a frame to a viewer, without waiting."""
 
@@ -54,6 +67,8 @@ class Session:
         """Keys and values that all pages of this session see: the newest value of each, also after a reload."""
         self.handled = State("handling")
         """What the pages are told of handlers at work."""
+        self.progress = State("progress")
+        """What the pages are told of jobs."""
         self.ended = threading.Event()
         self.ending: list[Callable[[], None]] = []
         """What wakes those who wait for something other than room, called when the session ends."""
@@ -66,7 +81,8 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._log = SessionLog()
         self._shared = shared if shared is not None else State("shared")
-        self._feed = Feed(self._log, (self.state, self.handled, self._shared))
+        self._states = (self.state, self.handled, self.progress, self._shared)
+        self._feed = Feed(self._log, self._states)
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._room_async = asyncio.Event()
@@ -76,7 +92,7 @@ class Session:
         self._names: set[str] = set()
         """Names of signals that were found to be valid."""
         self.state.check = self._goes_on
-        for state in (self.state, self.handled, self._shared):
+        for state in self._states:
             state.watch(self._flushing.ask)
 
     def __repr__(self) -> str:
@@ -102,6 +118,20 @@ class Session:
             self._flushing.ask()
         return self._awaitable
 
+    def map(self, task: Callable[..., R], *iterables: Iterable[Any], **options: Unpack[MapOptions]) -> Job[R]:
+        """Run a task for every item on the workers; see `databench.map`."""
+        return begin_map(self._scope("map"), task, iterables, **options)
+
+    def starmap(
+        self, task: Callable[..., R], arguments: Iterable[Iterable[Any]], **options: Unpack[MapOptions]
+    ) -> Job[R]:
+        """Run a task for every tuple of arguments on the workers; see `databench.starmap`."""
+        return begin_starmap(self._scope("starmap"), task, arguments, **options)
+
+    def submit(self, task: Callable[..., R], *arguments: Any, **options: Unpack[SubmitOptions]) -> Submitted[R]:
+        """Run a task once on a worker; see `databench.submit`."""
+        return begin_submit(self._scope("submit"), task, arguments, **options)
+
     def cancel(self, signal: str) -> None:
         """Cancel the handlers of a signal in this session: those that run and those that wait. From any thread.
 
@@ -125,6 +155,15 @@ class Session:
         """Raise AnalysisError on the event loop's thread, which `what` would block."""
         if self._flushing.here():
             raise AnalysisError(f"{what} in an async handler stops everybody else: use `{instead}`")
+
+    def _scope(self, what: str) -> JobScope:
+        scope = current_scope.get(None)
+        if scope is None or current_session.get(None) is not self:
+            raise AnalysisError(
+                f"session.{what} was called outside of a handler of that session, with which its jobs would end: call "
+                "it inside a function under @….signals.on(…), or in a thread started there by databench.thread"
+            )
+        return scope
 
     def _check_name(self, signal: object) -> None:
         if not isinstance(signal, str) or not 0 < len(signal) <= NAME_LIMIT:
@@ -236,7 +275,7 @@ class Session:
     def end(self, reason: str) -> None:
         """End the session: nothing is sent any more but this reason, if any, and whoever waits stops."""
         self._flush()
-        for state in (self.state, self.handled, self._shared):
+        for state in self._states:
             state.unwatch(self._flushing.ask)
         with self._lock:
             self.ended.set()

@@ -17,7 +17,7 @@ KEYS = 1_000
 SIZE = 64 * 2**20
 """Bytes that all its values may have together, as they travel."""
 
-Scope = Literal["state", "shared", "handling"]
+Scope = Literal["state", "shared", "handling", "progress"]
 
 
 class State(MutableMapping[str, Any]):
@@ -38,7 +38,7 @@ class State(MutableMapping[str, Any]):
 
     def __init__(self, scope: Scope, *, max_payload: int = codec.MAX_PAYLOAD) -> None:
         self._prefix = f"{scope}:"
-        self._key_limit = NAME_LIMIT if scope == "handling" else NAME_LIMIT - len(self._prefix)
+        self._key_limit = NAME_LIMIT - len(self._prefix) if scope in ("state", "shared") else NAME_LIMIT
         self._max_payload = max_payload
         self._table = StateTable()
         self._values: dict[str, Any] = {}

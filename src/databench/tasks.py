@@ -1,20 +1,15 @@
-"""Tasks: the functions that workers may run, how they are named, and how a chunk of one is run.
+"""Tasks: the functions that workers may run, and how they are named.
 
-Owns the register of tasks. Knows nothing of jobs, engines and processes: slots and threads run the same code.
+Owns the register of tasks. Knows nothing of jobs, engines and processes.
 """
 
 import inspect
 import os
 import socket
-import time
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from databench.errors import AnalysisError, PayloadError, RemoteProtocolError
-from databench.wire import codec
-from databench.wire.chunks import Failure
+from databench.errors import AnalysisError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,65 +63,11 @@ def become_worker(name: str) -> None:
     _worker[:] = [name]
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """How a chunk went: its results, or the Failure, as bytes."""
-
-    failed: bool
-    seconds: float
-    payload: bytes
+def known(name: str) -> Callable[..., Any] | None:
+    """Return the task of this name; None where there is none in this process."""
+    return _tasks.get(name)
 
 
-def perform(name: str, payload: bytes) -> Ran:
-    """Run a chunk of the task `name` in this thread; what goes wrong is returned, never raised."""
-    started = time.perf_counter()
-    results: list[object] = []
-    try:
-        function = _tasks.get(name)
-        if function is None:
-            return _unknown(name)
-        for arguments in codec.unpack(payload):
-            results.append(function(*arguments))
-    except RemoteProtocolError as error:
-        return _failure(None, error, started)
-    except BaseException as error:
-        # sys.exit() in a task too: it is the task that ends, not the slot
-        return _failure(len(results), error, started)
-    seconds = time.perf_counter() - started
-    try:
-        return Ran(False, seconds, codec.pack(results))
-    except PayloadError as error:
-        return _unsendable(results, error, seconds)
-
-
-def _failure(item: int | None, error: BaseException, started: float) -> Ran:
-    # the first frame is perform() itself
-    trace = error.__traceback__.tb_next if error.__traceback__ else None
-    text = "".join(traceback.format_exception(type(error), error, trace))
-    try:
-        message = str(error)
-    except Exception:
-        message = "(its message cannot be shown)"
-    failure = Failure(item, type(error).__name__, message, text)
-    return Ran(True, time.perf_counter() - started, failure.to_bytes())
-
-
-def _unsendable(results: list[object], error: PayloadError, seconds: float) -> Ran:
-    item = None
-    for index, result in enumerate(results):
-        try:
-            codec.pack(result)
-        except PayloadError as single:
-            item, error = index, single
-            break
-    message = f"what the task returned cannot be sent: {error}"
-    return Ran(True, seconds, Failure(item, "PayloadError", message, f"PayloadError: {message}\n").to_bytes())
-
-
-def _unknown(name: str) -> Ran:
-    modules = sorted({known.partition(":")[0] for known in _tasks})
-    message = (
-        f"the task {name} is not known on {worker_name()}, which knows tasks of "
-        f"{', '.join(modules) or 'no module'}; do all workers have the same analyses?"
-    )
-    return Ran(True, 0.0, Failure(None, "AnalysisError", message, f"AnalysisError: {message}\n").to_bytes())
+def modules() -> list[str]:
+    """Return the modules whose tasks are known here."""
+    return sorted({name.partition(":")[0] for name in _tasks})

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from databench.errors import Cancelled
-from databench.jobs import JobScope, current_scope
+from databench.jobs import current_scope
 from databench.runs import current_run
 from databench.session import Session
 from databench.signals import current_session
@@ -80,7 +80,7 @@ def _own_jobs(session: Session) -> Iterator[None]:
     if scope is None:
         yield
         return
-    scope = JobScope(scope.engine, session.check)
+    scope = scope.sibling(session.check)
     current_scope.set(scope)
     session.ending.append(scope.cancel_all)
     try:

@@ -14,6 +14,7 @@ from databench.engines.contract import Engine
 from databench.engines.local import LocalEngine
 from databench.jobs import JobScope, current_scope
 from databench.loading import load
+from databench_worker.crew import CrewPlan
 from databench_worker.parent import Worker
 
 CHORES = Path(__file__).parents[1] / "chores"
@@ -62,7 +63,7 @@ def broker() -> MemoryBroker:
 @asynccontextmanager
 async def on_the_bus(broker: MemoryBroker) -> AsyncIterator[BusEngine]:
     """An engine with one worker of two slots."""
-    runner, worker = Runner(), Worker("w1", 2, CHORES)
+    runner, worker = Runner(), Worker(CrewPlan("w1", 2, CHORES))
     runner.engine = BusEngine("r1", broker.connect("runner", (), runner))
     bus = broker.connect("worker", (), worker)
     await runner.engine.start()

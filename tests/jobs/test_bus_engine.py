@@ -5,7 +5,8 @@ from types import ModuleType
 
 from databench import jobs
 from databench.bus.memory import MemoryBroker
-from databench.engines.bus import AT_BROKER, BusEngine
+from databench.engines.bus import AT_BROKER, BYTES_AT_BROKER, BusEngine
+from databench.engines.contract import Order
 from databench.jobs import JobScope, current_scope
 from databench.wire import codec
 from databench.wire.messages import (
@@ -36,7 +37,7 @@ class Recorder:
     def publish(self, topic: bytes, *frames: bytes) -> None: ...
 
     def dispatch(self, envelope: bytes, payload: bytes = b"") -> None:
-        self.sent.append(codec.decode_one(envelope, TO_BROKER))
+        self.sent += codec.decode(envelope, TO_BROKER)
 
     async def close(self) -> None: ...
 
@@ -74,8 +75,8 @@ async def turn() -> None:
 
 def submit(engine: BusEngine, sink: Answers, *chunks: int) -> list[Message]:
     for chunk in chunks:
-        engine.submit("j", chunk, "m:f", 2, b"", sink)
-    return [Submit("j", chunk, "m:f", 2) for chunk in chunks]
+        engine.submit(Order("j", "s", chunk, "m:f", 2, 1.5, -1), b"", sink)
+    return [Submit("j", chunk, "m:f", 2, 1.5, "s", codec.fold(-1), b"") for chunk in chunks]
 
 
 async def test_chunks_wait_until_the_broker_has_taken_the_runner_in() -> None:
@@ -99,14 +100,14 @@ async def test_unanswered_chunks_go_to_the_next_broker_and_doubled_answers_are_d
     tell(engine, Joined("b1"))
     submits = submit(engine, sink, 0, 1, 2)
     await turn()
-    tell(engine, Done("j", 0, 0.1))
+    tell(engine, Done("j", 0, 0.1, b""))
     bus.taken()
     engine.bus_down()
     assert engine.capacity == 0
     engine.bus_up()
     tell(engine, Joined("b2"))
     assert bus.taken() == [JOIN, *submits[1:]]
-    tell(engine, Done("j", 0, 0.1), Done("j", 1, 0.1), Failed("j", 2, "lost"), Done("j", 1, 0.1))
+    tell(engine, Done("j", 0, 0.1, b""), Done("j", 1, 0.1, b""), Failed("j", 2, "lost", b""), Done("j", 1, 0.1, b""))
     assert sink.got == [(0, "done"), (1, "done"), (2, "lost")]
     await engine.stop()
 
@@ -138,7 +139,7 @@ async def test_a_cancelled_job_is_forgotten_here_and_there() -> None:
     engine.cancel("finished long ago")
     await turn()
     assert bus.taken() == [Cancel("j")]
-    tell(engine, Done("j", 0, 0.1))
+    tell(engine, Done("j", 0, 0.1, b""))
     assert sink.got == []
     await engine.stop()
 
@@ -151,9 +152,32 @@ async def test_no_more_chunks_are_at_the_broker_than_it_takes() -> None:
     submits = submit(engine, sink, *range(AT_BROKER + 5))
     await turn()
     assert bus.taken()[1:] == submits[:AT_BROKER]
-    tell(engine, Done("j", 7, 0.1))
+    tell(engine, Done("j", 7, 0.1, b""))
     assert bus.taken() == [submits[AT_BROKER]]
     await engine.stop()
+
+
+async def test_no_more_bytes_are_at_the_broker_than_a_limit_but_a_larger_chunk_goes_alone() -> None:
+    bus, sink = Recorder(), Answers()
+    engine = BusEngine("r1", bus)
+    await engine.start()
+    tell(engine, Joined("b1"))
+    half, large = bytes(BYTES_AT_BROKER // 2), bytes(BYTES_AT_BROKER + 1)
+    for chunk, payload in enumerate((half, half, b"small", large, b"small")):
+        engine.submit(Order("j", "s", chunk, "m:f"), payload, sink)
+    await turn()
+    assert chunks(bus) == [0, 1]
+    tell(engine, Done("j", 0, 0.1, b""))
+    assert chunks(bus) == [2]
+    tell(engine, Done("j", 1, 0.1, b""), Done("j", 2, 0.1, b""))
+    assert chunks(bus) == [3]
+    tell(engine, Failed("j", 3, "raised", b""))
+    assert chunks(bus) == [4]
+    await engine.stop()
+
+
+def chunks(bus: Recorder) -> list[int]:
+    return [message.chunk for message in bus.taken() if isinstance(message, Submit)]
 
 
 async def test_garbage_from_the_broker_is_dropped() -> None:

@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from databench import jobs, tasks
-from databench.engines import local
+from databench import jobs, performing, progress, seeding, tasks
+from databench.engines import choice, local, names, waiting
 from databench.errors import AnalysisError
-from databench.tasks import name_of, perform, task
-from databench.wire import codec
-from databench.wire.chunks import Failure
+from databench.performing import perform
+from databench.tasks import name_of, task
+from databench.wire.chunks import Calls, Failure
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    assert [doctest.testmod(module).failed for module in (tasks, jobs, local)] == [0, 0, 0]
+    modules = (tasks, performing, jobs, seeding, progress, local, choice, names, waiting)
+    assert [doctest.testmod(module).failed for module in modules] == [0] * 9
 
 
 def test_a_task_is_known_by_its_import_name_and_stays_callable(chores: ModuleType) -> None:
@@ -60,7 +61,7 @@ def test_a_function_without_the_decorator_is_named() -> None:
 
 
 def test_a_task_that_is_not_known_is_named_with_the_modules_that_are(chores: ModuleType) -> None:
-    ran = perform("elsewhere:missing", codec.pack([[1]]))
+    ran = perform("elsewhere:missing", Calls([[1]]).to_bytes())
     failure = Failure.from_bytes(ran.payload)
     assert ran.failed
     assert "elsewhere:missing" in failure.message

@@ -15,7 +15,9 @@ MAY_IMPORT = {
     "databench.errors": "",
     "databench.wire": "errors",
     "databench.bus": "errors wire",
-    "databench.config": "errors wire bus",
+    "databench.cores": "",
+    "databench.engines.names": "errors",
+    "databench.config": "errors wire bus cores engines.names",
     "databench.logs": "",
     "databench.listening": "errors",
     "databench.health": "errors wire bus config",
@@ -23,7 +25,7 @@ MAY_IMPORT = {
     "databench.cli": "errors wire bus config logs listening health supervisor author",
     "databench.__main__": "cli",
     "databench.testing": "errors wire bus author",
-    "author": "errors wire bus.contract",
+    "author": "errors wire bus.contract engines.names",
     "databench_broker": "errors wire bus config logs",
     "databench_gateway": "errors wire bus config logs listening",
     "databench_runner": "errors wire bus config logs author",
@@ -34,6 +36,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "zmq": ("databench.bus.zeromq", "databench_broker.sockets"),
     "pydantic": ("databench.validation",),
+    "distributed": ("databench.engines.dask",),
     "msgpack": ("databench.wire.codec",),
     "fastapi": ("databench_gateway",),
     "starlette": ("databench_gateway",),
@@ -118,7 +121,18 @@ def _module(name: str) -> str | None:
 
 
 def test_importing_databench_is_light() -> None:
-    heavy = {"fastapi", "matplotlib", "mpld3", "numpy", "pydantic", "starlette", "typer", "uvicorn", "zmq.asyncio"}
+    heavy = {
+        "distributed",
+        "fastapi",
+        "matplotlib",
+        "mpld3",
+        "numpy",
+        "pydantic",
+        "starlette",
+        "typer",
+        "uvicorn",
+        "zmq.asyncio",
+    }
     code = "import sys, databench; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert heavy & set(run.stdout.split()) == set()

@@ -38,6 +38,7 @@ fields: dict[Any, st.SearchStrategy[Any]] = {
     str | None: st.none() | texts,
     int: numbers,
     bool: st.booleans(),
+    bytes | None: st.none() | st.binary(),
     bytes: st.binary(),
     float: st.floats(0, allow_nan=False),
 }
@@ -153,7 +154,7 @@ def test_every_field_is_checked() -> None:
 
 
 def test_a_duration_may_be_an_integer() -> None:
-    assert codec.decode(b"\x94\xa4done\xa1j\x00\x01", TO_BROKER) == [Done("j", 0, 1)]
+    assert codec.decode(b"\x95\xa4done\xa1j\x00\x01\xc0", TO_BROKER) == [Done("j", 0, 1, None)]
 
 
 @pytest.mark.parametrize("length", [1, NAME_LIMIT])

@@ -1,6 +1,7 @@
 """The broker's side of the chunk plane, as bytes."""
 
 import doctest
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,7 @@ from databench.wire.messages import (
     Submit,
     Unknown,
 )
+from databench.wire.outbox import INLINE, read
 
 Told = list[tuple[bytes, Message, bytes]]
 
@@ -40,14 +42,21 @@ class Broker:
         self.now = 100.0
 
     def say(self, sender: bytes, message: Message, payload: bytes = b"") -> Told:
-        return self.read(self.dispatcher.receive(sender, codec.encode(message), payload, self.now))
+        self.dispatcher.receive(sender, codec.encode(message), payload, self.now)
+        return self.told()
 
     def wait(self, seconds: float) -> Told:
         self.now += seconds
-        return self.read(self.dispatcher.tick(self.now))
+        self.dispatcher.tick(self.now)
+        return self.told()
 
-    def read(self, out: list[dispatch.Outgoing]) -> Told:
-        return [(to, codec.decode_one(envelope, FROM_BROKER), payload) for to, envelope, payload in out]
+    def told(self) -> Told:
+        """Return what the broker sends, its payloads as if all were frames of their own."""
+        return [
+            (to, replace(message, payload=None) if isinstance(message, Run | Done | Failed) else message, payload)
+            for to, envelopes, frame in self.dispatcher.outgoing()
+            for message, payload in read(envelopes, frame, FROM_BROKER)
+        ]
 
 
 @pytest.fixture
@@ -58,7 +67,7 @@ def broker() -> Broker:
     return broker
 
 
-SUBMIT = Submit("j", 0, "m:f", 1)
+SUBMIT = Submit("j", 0, "m:f", 1, 0.0, "s", 0, None)
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
@@ -66,8 +75,8 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 
 
 def test_a_chunk_goes_to_a_worker_and_its_answer_back_with_payloads_untouched(broker: Broker) -> None:
-    assert broker.say(b"r", SUBMIT, b"\xc1 not msgpack") == [(b"w", Run("j", 0, "m:f"), b"\xc1 not msgpack")]
-    assert broker.say(b"w", Done("j", 0, 0.5), b"\xc1") == [(b"r", Done("j", 0, 0.5), b"\xc1")]
+    assert broker.say(b"r", SUBMIT, b"\xc1 not msgpack") == [(b"w", Run("j", 0, "m:f", 0.0, None), b"\xc1 not msgpack")]
+    assert broker.say(b"w", Done("j", 0, 0.5, None), b"\xc1") == [(b"r", Done("j", 0, 0.5, None), b"\xc1")]
 
 
 def test_a_runner_that_joins_learns_the_capacity_and_later_its_changes(broker: Broker) -> None:
@@ -89,16 +98,16 @@ def test_who_has_not_joined_is_told_so(broker: Broker) -> None:
     assert broker.say(b"stranger", SUBMIT) == [(b"stranger", Unknown(), b"")]
 
 
-@pytest.mark.parametrize("garbage", [b"", b"\xc1", b"\x93\x01", codec.encode(Beat(), Beat()), codec.encode(Unknown())])
+@pytest.mark.parametrize("garbage", [b"", b"\xc1", b"\x93\x01", codec.encode(Unknown())])
 def test_garbage_is_refused_and_counted_and_nobody_else_notices(broker: Broker, garbage: bytes) -> None:
-    out = broker.dispatcher.receive(b"r", garbage, b"", broker.now)
-    assert [(to, type(message)) for to, message, _ in broker.read(out)] == [(b"r", Refused)]
+    broker.dispatcher.receive(b"r", garbage, b"", broker.now)
+    assert [(to, type(message)) for to, message, _ in broker.told()] == [(b"r", Refused)]
     assert broker.dispatcher.refused == 1
 
 
 @pytest.mark.parametrize(
     ("sender", "message"),
-    [(b"w", SUBMIT), (b"w", Cancel("j")), (b"r", Done("j", 0, 0.1)), (b"r", Slots(9)), (b"r", Lost("j", 0, "x"))],
+    [(b"w", SUBMIT), (b"w", Cancel("j")), (b"r", Done("j", 0, 0.1, None)), (b"r", Slots(9)), (b"r", Lost("j", 0, "x"))],
 )
 def test_a_member_may_only_say_what_its_kind_says(broker: Broker, sender: bytes, message: Message) -> None:
     [(to, refused, _)] = broker.say(sender, message)
@@ -109,8 +118,8 @@ def test_a_silent_worker_is_gone_and_its_chunk_runs_elsewhere(broker: Broker) ->
     broker.say(b"r", SUBMIT, b"items")
     broker.now += WORKER_SILENCE - 1
     broker.say(b"v", Join("worker", "w2", PROTOCOL_VERSION, 1))
-    assert broker.wait(1) == [(b"r", Capacity(1), b""), (b"v", Run("j", 0, "m:f"), b"items")]
-    assert broker.say(b"w", Done("j", 0, 0.5)) == [(b"w", Unknown(), b"")]
+    assert broker.wait(1) == [(b"r", Capacity(1), b""), (b"v", Run("j", 0, "m:f", 0.0, None), b"items")]
+    assert broker.say(b"w", Done("j", 0, 0.5, None)) == [(b"w", Unknown(), b"")]
 
 
 def test_a_beat_keeps_a_worker_alive(broker: Broker) -> None:
@@ -142,7 +151,7 @@ def test_a_runner_that_joins_anew_starts_with_no_chunks(broker: Broker) -> None:
     broker.say(b"r", SUBMIT)
     out = broker.say(b"r", Join("runner", "r1", PROTOCOL_VERSION, 0))
     assert [message for _, message, _ in out] == [Drop("j", 0), Joined("b1"), Capacity(1)]
-    assert broker.say(b"r", SUBMIT) == [(b"w", Run("j", 0, "m:f"), b"")]
+    assert broker.say(b"r", SUBMIT) == [(b"w", Run("j", 0, "m:f", 0.0, None), b"")]
 
 
 def test_a_runner_that_leaves_wants_nothing_any_more(broker: Broker) -> None:
@@ -152,31 +161,79 @@ def test_a_runner_that_leaves_wants_nothing_any_more(broker: Broker) -> None:
 
 def test_a_worker_that_leaves_may_finish_or_hand_back(broker: Broker) -> None:
     broker.say(b"r", SUBMIT)
-    broker.say(b"r", Submit("j", 1, "m:f", 0))
+    broker.say(b"r", Submit("j", 1, "m:f", 0, 0.0, "s", 0, None))
     assert broker.say(b"w", Leave()) == [(b"r", Capacity(0), b""), (b"w", Unknown(), b"")]
-    assert broker.say(b"w", Done("j", 0, 0.1)) == [(b"r", Done("j", 0, 0.1), b"")]
+    assert broker.say(b"w", Done("j", 0, 0.1, None)) == [(b"r", Done("j", 0, 0.1, None), b"")]
     assert broker.say(b"w", Returned("j", 5)) == []
     assert broker.wait(WORKER_SILENCE) == []
-    assert broker.say(b"v", Join("worker", "w2", PROTOCOL_VERSION, 1))[-1] == (b"v", Run("j", 1, "m:f"), b"")
+    assert (b"v", Run("j", 1, "m:f", 0.0, None), b"") in broker.say(b"v", Join("worker", "w2", PROTOCOL_VERSION, 1))
 
 
 def test_a_chunk_that_is_lost_too_often_fails_with_the_reason(broker: Broker) -> None:
     broker.say(b"r", SUBMIT)
-    assert broker.say(b"w", Lost("j", 0, "killed by signal 9")) == [(b"w", Run("j", 0, "m:f"), b"")]
+    assert broker.say(b"w", Lost("j", 0, "killed by signal 9")) == [(b"w", Run("j", 0, "m:f", 0.0, None), b"")]
     [(to, failed, payload)] = broker.say(b"w", Lost("j", 0, "killed by signal 9"))
-    assert (to, failed) == (b"r", Failed("j", 0, "lost"))
+    assert (to, failed) == (b"r", Failed("j", 0, "lost", None))
     assert Failure.from_bytes(payload).message == "killed by signal 9"
 
 
 def test_answers_that_come_too_late_are_counted(broker: Broker) -> None:
     broker.say(b"r", SUBMIT)
     broker.say(b"r", Cancel("j"))
-    assert broker.say(b"w", Done("j", 0, 0.1)) == []
+    assert broker.say(b"w", Done("j", 0, 0.1, None)) == []
     assert broker.dispatcher.late == 1
 
 
 def test_the_chunk_of_a_worker_that_was_started_again_waits_for_no_silence(broker: Broker) -> None:
-    broker.say(b"r", Submit("j", 0, "m:f", 2), b"items")
+    broker.say(b"r", Submit("j", 0, "m:f", 2, 0.0, "s", 0, None), b"items")
     again = broker.say(b"w-next", Join("worker", "w1", PROTOCOL_VERSION, 1))
-    assert (b"w-next", Run("j", 0, "m:f"), b"items") in again
-    assert broker.say(b"w", Done("j", 0, 0.1), b"late") == [(b"w", Unknown(), b"")]
+    assert (b"w-next", Run("j", 0, "m:f", 0.0, None), b"items") in again
+    assert broker.say(b"w", Done("j", 0, 0.1, None), b"late") == [(b"w", Unknown(), b"")]
+
+
+def test_what_comes_together_is_answered_together_with_large_payloads_as_frames_of_their_own(broker: Broker) -> None:
+    broker.say(b"w", Slots(3))
+    large = bytes(INLINE + 1)
+    submits = [replace(SUBMIT, chunk=chunk, payload=payload) for chunk, payload in ((0, b"a"), (1, b"b"), (2, None))]
+    broker.dispatcher.receive(b"r", codec.encode(*submits), large, broker.now)
+    [(to, envelopes, payload)] = broker.dispatcher.outgoing()
+    runs = [Run("j", 0, "m:f", 0.0, b"a"), Run("j", 1, "m:f", 0.0, b"b"), Run("j", 2, "m:f", 0.0, None)]
+    assert (to, codec.decode(envelopes, FROM_BROKER), payload) == (b"w", runs, large)
+
+
+def test_only_the_last_of_a_frame_may_have_its_payload_outside(broker: Broker) -> None:
+    broker.dispatcher.receive(b"r", codec.encode(SUBMIT, replace(SUBMIT, chunk=1)), b"items", broker.now)
+    assert [type(message) for _, message, _ in broker.told()] == [Refused]
+
+
+def test_the_time_limit_goes_to_the_worker_and_what_is_no_time_is_refused(broker: Broker) -> None:
+    told = broker.say(b"r", replace(SUBMIT, timeout=1.5), b"items")
+    assert told == [(b"w", Run("j", 0, "m:f", 1.5, None), b"items")]
+    for timeout in (-1.0, float("nan"), float("inf")):
+        assert isinstance(broker.say(b"r", replace(SUBMIT, chunk=1, timeout=timeout))[0][1], Refused)
+
+
+def test_a_priority_may_be_negative(broker: Broker) -> None:
+    broker.say(b"r", replace(SUBMIT, job="first"))
+    for job, priority in (("low", -3), ("usual", 0), ("high", 3)):
+        broker.say(b"r", replace(SUBMIT, job=job, rank=codec.fold(priority)))
+    order = ["first"]
+    for _ in range(3):
+        order += [each.job for _, each, _ in broker.say(b"w", Done(order[-1], 0, 1.0, None)) if isinstance(each, Run)]
+    assert order == ["first", "high", "usual", "low"]
+
+
+def test_the_chunks_of_a_worker_whose_connection_closed_run_elsewhere_at_once(broker: Broker) -> None:
+    broker.say(b"r", SUBMIT, b"items")
+    broker.say(b"v", Join("worker", "w2", PROTOCOL_VERSION, 1))
+    broker.dispatcher.disconnected(b"w", broker.now)
+    assert broker.told() == [(b"r", Capacity(1), b""), (b"v", Run("j", 0, "m:f", 0.0, None), b"items")]
+    assert broker.say(b"w", Done("j", 0, 0.1, None)) == [(b"w", Unknown(), b"")]
+
+
+def test_a_runner_whose_connection_closed_may_come_back(broker: Broker) -> None:
+    broker.say(b"r", SUBMIT, b"items")
+    broker.dispatcher.disconnected(b"r", broker.now)
+    broker.dispatcher.disconnected(b"stranger", broker.now)
+    assert broker.told() == []
+    assert broker.say(b"w", Done("j", 0, 0.1, None)) == [(b"r", Done("j", 0, 0.1, None), b"")]

@@ -2,21 +2,24 @@
 
 import asyncio
 import os
+import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
 from databench.bus.memory import MemoryBroker
 from databench.engines.bus import BusEngine
+from databench.engines.contract import Order
 from databench.jobs import JobScope, current_scope
 from databench.loading import load
+from databench.wire.chunks import Calls
+from databench_worker.crew import CrewPlan
 from databench_worker.parent import Worker
-
-CHORES = Path(__file__).parents[1] / "chores"
+from tests.worker.plant import CHORES, Answer
 
 
 class Bench:
@@ -27,12 +30,29 @@ class Bench:
         self.engine = BusEngine("r1", self.broker.connect("runner", (), self))
         self.workers: list[Worker] = []
 
-    async def hire(self, name: str, slots: int = 1, folder: Path = CHORES, grace: float = 3.0) -> Worker:
+    async def hire(
+        self,
+        name: str,
+        slots: int = 1,
+        folder: Path = CHORES,
+        *,
+        grace: float = 3.0,
+        memory: int = 0,
+        renew_after: int = 0,
+        failed: Callable[[], object] = lambda: None,
+    ) -> Worker:
         """Start a worker."""
-        worker = Worker(name, slots, folder, grace=grace)
+        worker = Worker(CrewPlan(name, slots, folder, memory, renew_after), grace=grace, failed=failed)
         self.workers.append(worker)
         await worker.start(self.broker.connect(name, (), worker))
         return worker
+
+    def submit(self, task: Callable[..., Any], *arguments: Any, **how: Any) -> Answer:
+        """Submit one chunk with one item; `how` is what an Order may say."""
+        answer = Answer()
+        order = Order(secrets.token_hex(8), "group", 0, f"chores:{task.__name__}", **how)
+        self.engine.submit(order, Calls([[list(arguments)]], star=True).to_bytes(), answer)
+        return answer
 
     def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:
         """Nothing to hear."""

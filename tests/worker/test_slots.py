@@ -15,6 +15,8 @@ from databench import jobs
 from databench.errors import BusError, JobError, TaskError
 from databench.wire import codec
 from databench.wire.messages import Refused
+from databench_worker.crew import CrewPlan
+from databench_worker.forks import Nursery
 from databench_worker.parent import Worker
 
 Bench = Any
@@ -216,7 +218,7 @@ class RefusingBus:
 
 
 async def test_a_worker_that_the_broker_refuses_says_why(bench: Bench) -> None:
-    worker = Worker("w1", 1, CHORES)
+    worker = Worker(CrewPlan("w1", 1, CHORES))
     with pytest.raises(BusError, match="versions differ"):
         await worker.start(RefusingBus(worker))
     await worker.stop()
@@ -249,3 +251,24 @@ async def test_when_the_worker_is_killed_no_slot_is_left(pipe: Pipe) -> None:
     process.kill()
     await pipe.ended()
     await process.wait()
+
+
+async def test_a_worker_that_fails_leaves_so_that_its_chunks_run_elsewhere(
+    bench: Bench, chores: ModuleType, pipe: Pipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    failed = asyncio.Event()
+    worker = await bench.hire("w1", failed=failed.set)
+    job = jobs.submit(chores.hold_once, pipe.path, str(tmp_path / "marker"))
+    first = await pipe.open()
+    monkeypatch.setattr(Nursery, "fork", broken)
+    os.kill(first, signal.SIGKILL)
+    await failed.wait()
+    monkeypatch.undo()
+    assert isinstance(worker.failure, BaseException)
+    await worker.stop()  # its process does that
+    await bench.hire("w2")
+    assert await job != first
+    await pipe.ended()

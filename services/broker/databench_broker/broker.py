@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 from databench.bus.address import addresses
 from databench.wire.dispatch import Dispatcher
+from databench.wire.outbox import Outgoing
 from databench_broker.sockets import Forwarder, Router
 
 log = logging.getLogger(__name__)
 
-TICK = 0.5
+TICK = 0.25
 """Seconds between looks for those whose heartbeats are missing."""
 
 
@@ -23,21 +24,31 @@ class Broker:
         self._dispatcher = Dispatcher(name)
         self._forwarder = Forwarder(where)
         try:
-            self._router = Router(where, self._receive)
+            self._router = Router(where, self)
         except BaseException:
             self._forwarder.close()
             raise
         log.info("bus at %s", bus)
 
-    def _receive(self, sender: bytes, envelope: bytes, payload: bytes) -> Iterable[tuple[bytes, bytes, bytes]]:
-        return self._dispatcher.receive(sender, envelope, payload, time.monotonic())
+    def received(self, sender: bytes, envelope: bytes, payload: bytes) -> None:
+        """Take what came in one go."""
+        self._dispatcher.receive(sender, envelope, payload, time.monotonic())
+
+    def disconnected(self, sender: bytes) -> None:
+        """Learn that a connection was closed."""
+        self._dispatcher.disconnected(sender, time.monotonic())
+
+    def outgoing(self) -> Iterable[Outgoing]:
+        """Return what is to be sent."""
+        return self._dispatcher.outgoing()
 
     async def run(self) -> None:
         """Look after the members until cancelled."""
         while True:
             await asyncio.sleep(TICK)
             self._router.drain()
-            self._router.send(self._dispatcher.tick(time.monotonic()))
+            self._dispatcher.tick(time.monotonic())
+            self._router.flush()
 
     def close(self) -> None:
         """Unbind the bus."""

@@ -7,20 +7,23 @@ chunk plane comes from whoever takes its messages.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import Protocol, cast
 
 import zmq
+from zmq.utils.monitor import parse_monitor_message
 
 from databench.bus.address import Addresses
-from databench.bus.zeromq import DRAIN, configure, readable
+from databench.bus.zeromq import COPIED, DRAIN, configure, readable
 from databench.errors import ConfigError
 from databench.wire.messages import SUBPROTOCOL
+from databench.wire.outbox import Outgoing
 
 log = logging.getLogger(__name__)
 
-Outgoing = Iterable[tuple[bytes, bytes, bytes]]
-"""Receiver, envelope and payload of messages to send."""
+FLUSH = 64
+"""Messages that are received before what they lead to is sent."""
 
 
 def _bind(socket: "zmq.Socket[bytes]", address: str) -> None:
@@ -64,11 +67,35 @@ class Forwarder:
         self._thread.join()
 
 
-class Router:
-    """The ROUTER of the chunk plane, driven by the event loop."""
+def _kept(frame: zmq.Frame) -> bytes:
+    """Return a payload as it is passed on: a large one stays in the memory of libzmq; nobody here looks inside."""
+    return frame.bytes if len(frame) < COPIED else cast(bytes, frame)
 
-    def __init__(self, where: Addresses, take: Callable[[bytes, bytes, bytes], Outgoing]) -> None:
-        self._take = take
+
+class Taker(Protocol):
+    """Who decides: is told what comes, and asked what to send."""
+
+    def received(self, sender: bytes, envelope: bytes, payload: bytes) -> None:
+        """Take what a peer sent in one go."""
+
+    def disconnected(self, sender: bytes) -> None:
+        """Learn that the connection of a peer was closed."""
+
+    def outgoing(self) -> Iterable[Outgoing]:
+        """Return what is to be sent."""
+
+
+class Router:
+    """The ROUTER of the chunk plane, driven by the event loop.
+
+    The kernel closes the connections of a process that ends, however it ends, and libzmq tells which descriptor
+    that was; each message tells the descriptor that it came from. So the loss of a peer is known at once, and
+    not taken for granted after some time. Where a descriptor is not to be had, or the whole machine is lost, its
+    silence tells.
+    """
+
+    def __init__(self, where: Addresses, taker: Taker) -> None:
+        self._taker = taker
         self._loop = asyncio.get_running_loop()
         self._context = zmq.Context()
         self._socket = configure(self._context.socket(zmq.ROUTER))
@@ -76,30 +103,63 @@ class Router:
         self._socket.sndhwm = self._socket.rcvhwm = 0
         self._socket.router_handover = True
         self._socket.router_mandatory = True
+        self._peers: dict[int, bytes] = {}
+        self._descriptors: dict[bytes, int] = {}
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         try:
             _bind(self._socket, where.chunks)
         except ConfigError:
+            self._socket.disable_monitor()
             self._context.destroy(linger=0)
             raise
         self._loop.add_reader(self._socket.fileno(), self.drain)
+        self._loop.add_reader(self._monitor.fileno(), self._drain_monitor)
+        # Both descriptors are edge-triggered: they wake nobody up before somebody has looked.
         self._loop.call_soon(self.drain)
+        self._loop.call_soon(self._drain_monitor)
 
     def drain(self) -> None:
         """Take what has arrived; a socket that was not looked at for a while may hold the signs of life of many."""
-        for _ in range(DRAIN):
+        for count in range(1, DRAIN + 1):
             if self._socket.closed:
                 return
             try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+                frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
+                self.flush()
                 return
             if len(frames) == 3:
-                self.send(self._take(frames[0], frames[1], frames[2]))
+                sender = frames[0].bytes
+                self._remember(sender, frames[1])
+                self._taker.received(sender, frames[1].bytes, _kept(frames[2]))
+            if count % FLUSH == 0:
+                self.flush()
         self._loop.call_soon(self.drain)
 
-    def send(self, messages: Outgoing) -> None:
-        """Send messages; one whose receiver is not connected is dropped (its heartbeats will be missed)."""
-        for message in messages:
+    def _remember(self, sender: bytes, frame: zmq.Frame) -> None:
+        descriptor = frame.get(zmq.SRCFD)
+        if self._descriptors.get(sender) != descriptor:
+            self._peers[descriptor] = sender
+            self._descriptors[sender] = descriptor
+
+    def _drain_monitor(self) -> None:
+        self.drain()  # what was said before the connection closed comes first
+        while not self._monitor.closed:
+            try:
+                event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
+            except zmq.Again:
+                break
+            sender = self._peers.pop(event["value"], b"")
+            if self._descriptors.get(sender) == event["value"]:  # else it has connected anew
+                del self._descriptors[sender]
+                self._taker.disconnected(sender)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is to be sent; what is for a peer that is not connected is dropped (it is about to be missed)."""
+        if self._socket.closed:
+            return
+        for message in self._taker.outgoing():
             try:
                 self._socket.send_multipart(message, zmq.NOBLOCK)
             except zmq.ZMQError as error:
@@ -113,4 +173,6 @@ class Router:
     def close(self) -> None:
         """Close the socket, sending for up to a second what is still under way."""
         self._loop.remove_reader(self._socket.fileno())
+        self._loop.remove_reader(self._monitor.fileno())
+        self._socket.disable_monitor()
         self._context.destroy(linger=1_000)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from databench.analysis import Analysis
 from databench.config import Settings
-from databench.engines.contract import Engine
+from databench.engines.choice import Engines
 from databench.handling import NULL, Handling
 from databench.jobs import JobScope
+from databench.progress import Report
 from databench.session import Deliver, Session
 from databench.threadpool import Threads
 from databench.wire.rates import RateLimit
@@ -74,15 +75,21 @@ class Hosting:
             return None
         return hosted if hmac.compare_digest(hosted.session.token.encode(), token.encode()) else None
 
-    def begin(self, analysis: Analysis, engine: Engine) -> Hosted:
+    def begin(self, analysis: Analysis, engines: Engines) -> Hosted:
         """Make a session; `connect` is for the caller to say, when somebody looks."""
-        settings = self._settings
+        settings, loop = self._settings, asyncio.get_running_loop()
+        engine, group = engines(analysis.engine), secrets.token_hex(8)
+
+        def scope(check: Callable[[], None], report: Report) -> JobScope:
+            return JobScope(engine, check, group=group, progress=report, engines=engines, later=later)
+
+        def later(seconds: float, tell: Callable[[], None]) -> None:
+            loop.call_soon_threadsafe(loop.call_later, seconds, tell)
+
         token = f"{self.mark}.{secrets.token_urlsafe(24)}"
         session = Session(analysis.name, token, self._deliver, shared=analysis.state, max_payload=settings.max_payload)
-        handling = Handling(
-            analysis, session, lambda check: JobScope(engine, check), settings.development, self._threads
-        )
-        limit = RateLimit(settings.rate, asyncio.get_running_loop().time())
+        handling = Handling(analysis, session, scope, settings.development, self._threads)
+        limit = RateLimit(settings.rate, loop.time())
         hosted = self._sessions[token] = Hosted(analysis, session, handling, limit, analysis.broadcasts.published)
         self._held[analysis.name] += 1
         if self._held[analysis.name] == 1:

@@ -14,7 +14,8 @@ from pathlib import Path
 from databench.bus.contract import Bus
 from databench.config import Settings
 from databench.engines.bus import BusEngine
-from databench.errors import RemoteProtocolError
+from databench.engines.choice import Engines
+from databench.errors import AnalysisError, ConfigError, RemoteProtocolError
 from databench.loading import Loaded, load
 from databench.wire import catalog, codec, topics
 from databench.wire.catalog import Offer
@@ -59,6 +60,7 @@ class Runner:
         self._viewers: dict[str, Viewer] = {}
         self._hosting = Hosting(settings, self._deliver, self._held_changed)
         self._engine: BusEngine | None = None
+        self._engines: Engines | None = None
         self._gateways = Roster(["gateway"])
         self._expiring: asyncio.Task[None] | None = None
 
@@ -73,6 +75,13 @@ class Runner:
         for name, analysis in self._loaded.analyses.items():
             analysis.broadcasts.open(partial(self._broadcast, name), self._settings.max_payload)
         self._engine = BusEngine(self.name, bus)
+        self._engines = Engines(self._settings.engine, bus=self._engine)
+        for name, analysis in self._loaded.analyses.items():
+            # Now rather than when its first page comes: an engine may be long in the making, or not to be had.
+            try:
+                self._engines(analysis.engine)
+            except AnalysisError as error:
+                raise ConfigError(f"the analysis {name!r}: {error}") from None
         await self._engine.start()
         self._expiring = asyncio.get_running_loop().create_task(self._expire_gateways())
 
@@ -88,6 +97,8 @@ class Runner:
         if self._expiring is not None:
             self._expiring.cancel()
             await asyncio.gather(self._expiring, return_exceptions=True)
+        if self._engines is not None:
+            await asyncio.to_thread(self._engines.close)
         if self._engine is not None:
             await self._engine.stop()
 
@@ -142,7 +153,7 @@ class Runner:
         attach = codec.decode_one(body, FROM_BROWSER)
         if not isinstance(attach, Attach):
             raise RemoteProtocolError("the first message of a viewer is not attach")
-        if self._engine is None or analysis not in self._loaded.analyses:
+        if self._engines is None or analysis not in self._loaded.analyses:
             self._refuse(gateway, viewer, 4004, f"there is no analysis {analysis!r} here")
             return
         hosted = self._hosting.find(analysis, attach.token)
@@ -151,7 +162,7 @@ class Runner:
             if self._hosting.full:
                 self._refuse(gateway, viewer, 1013, "this server has all the sessions that it can hold")
                 return
-            hosted = self._hosting.begin(self._loaded.analyses[analysis], self._engine)
+            hosted = self._hosting.begin(self._loaded.analyses[analysis], self._engines)
         for ghost in hosted.session.of_page(attach.page):
             # A page has one connection: an older one is dead, even where nobody has noticed yet.
             self._supersede(ghost)

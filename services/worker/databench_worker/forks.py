@@ -8,17 +8,21 @@ import contextlib
 import os
 import signal
 import socket
-import struct
 import sys
 from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
+from collections import deque
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
-from databench_worker.nursery import ENDED, FORK, KILL, ORDER, REPORT
+from databench_worker.nursery import ENDED, FORK, FORKED, KILL, ORDER, REPORT
+from databench_worker.pipe import Frame, Reader
 
-_LENGTH = struct.Struct("!i")
-"""What multiprocessing's Connection, which the slot uses, puts before a message of less than 2 GiB."""
-_BUFFER = 2**20
 _PATIENCE = 2.0
+_READS = 64
+"""Times that a slot's socket is read before others get their turn."""
+_SOCKET_BUFFER = 2**20
+"""Bytes that a slot's socket should hold, so that a large payload takes few wake-ups. The system may allow less."""
 
 SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Slots share the cores among themselves; a library with a thread for each core in each slot slows all down."""
@@ -28,31 +32,95 @@ class NurseryLostError(Exception):
     """The process that forks slots has ended; the message says how."""
 
 
+class Watcher(Protocol):
+    """Who is told what a slot does."""
+
+    def heard(self, slot: "Slot", frames: list[Frame]) -> None:
+        """The slot has sent something."""
+
+    def ended(self, slot: "Slot", how: str) -> None:
+        """The slot's process has ended, after everything that it had sent was heard."""
+
+
 class Slot:
     """A forked process and its socket."""
 
-    def __init__(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, number: int, ours: socket.socket, watcher: Watcher) -> None:
         self.number = number
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """How the process ended, as soon as it has."""
-        self._reader = reader
-        self._writer = writer
+        self.pid = 0
+        self._socket = ours
+        self._watcher = watcher
+        self._loop = asyncio.get_running_loop()
+        self._reader = Reader()
+        self._unsent: deque[memoryview] = deque()
+        self._writing = False
+        self._over = False
+        ours.setblocking(False)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            ours.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER)
+        self._loop.add_reader(ours, self._receive)
 
-    async def receive(self) -> bytes:
-        """Return the next message; raises EOFError when the process is gone."""
+    def send(self, parts: list[bytes]) -> None:
+        """Have parts of frames sent by the next `flush`. The lineup bounds how many wait."""
+        self._unsent.extend(memoryview(part) for part in parts)
+
+    def flush(self) -> None:
+        """Send what waits, as far as the socket takes it; the rest follows by itself."""
+        if not self._over and not self._writing:
+            self._write()
+
+    def _write(self) -> None:
+        parts = self._unsent
         try:
-            (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
-            return await self._reader.readexactly(max(length, 0))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise EOFError from None
+            while parts:
+                sent = self._socket.sendmsg(list(islice(parts, 64)))
+                while parts and sent >= len(parts[0]):
+                    sent -= len(parts.popleft())
+                if sent:
+                    parts[0] = parts[0][sent:]
+        except BlockingIOError:
+            pass
+        except OSError:
+            parts.clear()  # the process has ended; that is about to be told
+        if bool(parts) != self._writing:
+            self._writing = bool(parts)
+            if self._writing:
+                self._loop.add_writer(self._socket, self._write)
+            else:
+                self._loop.remove_writer(self._socket)
 
-    def send(self, *messages: bytes) -> None:
-        """Send messages. The buffer holds one chunk: a slot gets the next one when it is idle."""
-        self._writer.writelines([part for each in messages for part in (_LENGTH.pack(len(each)), each)])
+    def _receive(self) -> None:
+        """Take what has arrived, as far as it has; then others get their turn."""
+        frames: list[Frame] = []
+        try:
+            for _ in range(_READS):
+                target = self._reader.target()
+                if not (size := self._socket.recv_into(target)):
+                    self._loop.remove_reader(self._socket)  # the end of the process is about to be told
+                    break
+                frames += self._reader.received(size)
+                if size < len(target):
+                    break
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._loop.remove_reader(self._socket)
+        if frames:
+            self._watcher.heard(self, frames)
 
-    def close(self) -> None:
-        """Close the socket, whatever is unsent; the process ends itself at that."""
-        self._writer.transport.abort()
+    def process_ended(self, how: str) -> None:
+        """Hear what the process had sent before it ended, and tell of its end, once."""
+        if self._over:
+            return
+        self._over = True
+        with contextlib.suppress(OSError):
+            while size := self._socket.recv_into(self._reader.target()):
+                if frames := self._reader.received(size):
+                    self._watcher.heard(self, frames)
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket.close()
+        self._watcher.ended(self, how)
 
 
 class Nursery:
@@ -68,14 +136,14 @@ class Nursery:
         self._numbers = 0
 
     @classmethod
-    async def start(cls, folder: Path, worker: str) -> "Nursery":
+    async def start(cls, folder: Path, worker: str, memory: int = 0) -> "Nursery":
         """Return the nursery when it has imported the analyses. Raises NurseryLostError when it ends before."""
         control, theirs = socket.socketpair()
         control.setblocking(False)
         with theirs:
             process = await create_subprocess_exec(
                 *(sys.executable, "-m", "databench_worker.nursery"),
-                *(str(theirs.fileno()), str(folder), worker),
+                *(str(theirs.fileno()), str(folder), worker, str(memory)),
                 stdin=DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env={**dict.fromkeys(SINGLE_THREADED, "1"), **os.environ},
@@ -91,16 +159,12 @@ class Nursery:
             raise
         return nursery
 
-    async def fork(self) -> Slot:
-        """Return a new slot, which is about to say that it is ready. Raises NurseryLostError."""
+    def fork(self, watcher: Watcher) -> Slot:
+        """Return a new slot, which is about to say that it is ready, or that it has ended."""
         ours, theirs = socket.socketpair()
         with theirs:
-            reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_BUFFER)
-            if self.lost.done():
-                writer.close()
-                raise NurseryLostError(self.lost.result())
             self._numbers += 1
-            slot = self._slots[self._numbers] = Slot(self._numbers, reader, writer)
+            slot = self._slots[self._numbers] = Slot(self._numbers, ours, watcher)
             with contextlib.suppress(OSError):  # then `lost` is about to tell
                 socket.send_fds(self._control, [ORDER.pack(FORK, slot.number)], [theirs.fileno()])
         return slot
@@ -138,13 +202,18 @@ class Nursery:
         self._received += received
         whole = len(self._received) // REPORT.size * REPORT.size
         for what, number, status in REPORT.iter_unpack(bytes(self._received[:whole])):
-            if what == ENDED and (slot := self._slots.pop(number, None)) is not None:
-                slot.ended.set_result(in_words(status))
-                # what it sent before it ended is read first; a process that it left behind may keep the socket
-                asyncio.get_running_loop().call_later(_PATIENCE, slot.close)
+            if what == FORKED and number in self._slots:
+                self._slots[number].pid = status
+            elif what == ENDED and (slot := self._slots.pop(number, None)) is not None:
+                slot.process_ended(in_words(status))
         del self._received[:whole]
 
     async def _end(self) -> None:
+        # Nobody else ends the slots now, and what they started; a task that holds the interpreter notices nothing.
+        for slot in self._slots.values():
+            if slot.pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(slot.pid, signal.SIGKILL)
         how = await self._how()
         self._all_ended("ended with the process that forked it")
         self.lost.set_result(how)
@@ -154,11 +223,9 @@ class Nursery:
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
     def _all_ended(self, how: str) -> None:
-        for slot in self._slots.values():
-            slot.close()
-            if not slot.ended.done():
-                slot.ended.set_result(how)
-        self._slots.clear()
+        slots, self._slots = list(self._slots.values()), {}
+        for slot in slots:
+            slot.process_ended(how)
 
 
 def in_words(status: int) -> str:

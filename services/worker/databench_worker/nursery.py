@@ -4,6 +4,7 @@ Runs no task, has one thread, and does what the worker's parent asks over one so
 one of multiprocessing is one per process whatever the folder, and imports the parent's main module into each slot.
 """
 
+import gc
 import os
 import selectors
 import signal
@@ -12,7 +13,6 @@ import struct
 import sys
 import warnings
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from databench.loading import load
@@ -26,7 +26,7 @@ REPORT = struct.Struct("!cqi")
 READY, FORKED, ENDED = b"r", b"f", b"e"
 
 
-def main(descriptor: int, folder: Path, worker: str) -> None:
+def main(descriptor: int, folder: Path, worker: str, memory: int) -> None:
     """Serve until the parent is gone; then end every slot."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -39,15 +39,16 @@ def main(descriptor: int, folder: Path, worker: str) -> None:
         control.sendall(REPORT.pack(READY, 0, 0))
     except BrokenPipeError:
         return  # the parent stopped meanwhile
-    Nursery(control, worker).serve()
+    Nursery(control, worker, memory).serve()
 
 
 class Nursery:
     """The slots that live, by their numbers."""
 
-    def __init__(self, control: socket.socket, worker: str) -> None:
+    def __init__(self, control: socket.socket, worker: str, memory: int) -> None:
         self._control = control
         self._worker = worker
+        self._memory = memory
         self._pids: dict[int, int] = {}
         self._wake, wakes = socket.socketpair()
         self._wake.setblocking(False)
@@ -114,8 +115,9 @@ class Nursery:
             os.setpgid(0, 0)  # what a task starts ends with its slot
             for own in (self._control, self._wake, self._wakes):
                 own.close()
+            gc.freeze()  # what was there before is nobody's garbage, and its memory stays shared
             os.set_inheritable(descriptor, False)
-            slot.main(Connection(descriptor), self._worker)
+            slot.main(socket.socket(fileno=descriptor), self._worker, self._memory)
             code = 0
         except BaseException:
             sys.excepthook(*sys.exc_info())
@@ -143,4 +145,4 @@ class Nursery:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -6,17 +6,18 @@ Owns the talk with the broker. Slots are the crew's; payloads are passed on unde
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from databench.bus.contract import Bus
 from databench.errors import BusError, RemoteProtocolError
 from databench.wire import codec
+from databench.wire.chunks import Failure
 from databench.wire.messages import (
     FROM_BROKER,
     PROTOCOL_VERSION,
     Beat,
     Drop,
+    Failed,
     Join,
     Joined,
     Leave,
@@ -28,33 +29,35 @@ from databench.wire.messages import (
     Slots,
     Unknown,
 )
-from databench_worker.crew import Crew, Key
+from databench.wire.outbox import Outbox, read
+from databench_worker.crew import Crew, CrewPlan
+from databench_worker.lineup import Chunk, Key
 
 log = logging.getLogger("databench.worker")
 
-BEAT = 1.0
-JOIN_AGAIN = 5
+BEAT = 0.5
+JOIN_AGAIN = 10
 """Beats after which a join without an answer is repeated."""
 GRACE = 3.0
 """Seconds that running chunks have to finish when the worker stops; the service's own deadline is 4 s."""
 
 
 class Worker:
-    """A worker service: joins with its slots, runs what it is given, and drains when it stops.
-
-    >>> worker = Worker("w1", slots=2, analyses=Path("analyses"))
-    >>> worker.kind, worker.name
-    ('worker', 'w1')
-    """
+    """A worker service: joins with its slots, runs what it is given, and drains when it stops."""
 
     kind = "worker"
     topics: Sequence[bytes] = ()
 
-    def __init__(self, name: str, slots: int, analyses: Path, *, grace: float = GRACE) -> None:
-        self.name = name
+    def __init__(self, plan: CrewPlan, *, grace: float = GRACE, failed: Callable[[], object] = lambda: None) -> None:
+        self.failure: BaseException | None = None
+        """What the worker itself died of; `failed` is called then, and whoever runs it stops it."""
+        self._failed = failed
+        self.name = plan.name
         self._grace = grace
-        self._crew = Crew(name, slots, analyses, self)
+        self._crew = Crew(plan, self)
         self._bus: Bus | None = None
+        self._outbox = Outbox()
+        self._sending = False
         self._life: asyncio.Task[None] | None = None
         self._joining = False
         self._joined = False
@@ -84,7 +87,7 @@ class Worker:
         self._send(Leave())
         self._return(self._crew.withdraw())
         # 2. What runs may finish, while somebody is there to take it; the beats go on meanwhile.
-        if self._joined:
+        if self._joined and self.failure is None:
             try:
                 async with asyncio.timeout(self._grace):
                     await self._crew.quiet()
@@ -92,6 +95,7 @@ class Worker:
                 log.warning("handing back chunks that did not finish within %g s", self._grace)
         # 3. The rest goes back, and what was on its way here when we left.
         self._return(self._crew.drop_all())
+        self._crew.flush()
         if self._joined:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(BEAT):
@@ -100,6 +104,7 @@ class Worker:
         if self._life is not None:
             self._life.cancel()
             await asyncio.wait([self._life])
+        self._flush()
         self._joined = self._joining = False
 
     def detail(self) -> bytes:
@@ -119,20 +124,27 @@ class Worker:
     def bus_down(self) -> None:
         """Wait for the broker. What runs goes on until another broker, which does not know it, takes us in."""
         self._joining = self._joined = False
+        self._outbox.take()
         self._left.set()
 
     def dispatched(self, envelope: bytes, payload: bytes) -> None:
-        """Take a message of the broker."""
+        """Take what the broker sent in one go."""
         try:
-            message = codec.decode_one(envelope, FROM_BROKER)
+            received = read(envelope, payload, FROM_BROKER)
         except RemoteProtocolError as error:
             log.warning("the broker sent what does not decode: %s", error)
             return
+        for message, own_payload in received:
+            self._take(message, own_payload)
+        self._crew.flush()
+
+    def _take(self, message: Message, payload: bytes) -> None:
         match message:
             case Run(job, chunk) if self._stopping:
                 self._return([(job, chunk)])
-            case Run(job, chunk):
-                self._crew.take((job, chunk), envelope, payload)
+            case Run(job, chunk, _, timeout, inlined):
+                own_frame = payload if inlined is None else b""
+                self._crew.take(Chunk((job, chunk), timeout, codec.encode(message), own_frame))
             case Drop(job, chunk):
                 self._crew.drop((job, chunk))
             case Joined():
@@ -152,13 +164,22 @@ class Worker:
 
     def answered(self, envelope: bytes, payload: bytes) -> None:
         """Pass an answer on."""
-        if self._bus is not None and self._joined:
-            self._bus.dispatch(envelope, payload)
+        if self._joined:
+            self._outbox.pass_on(b"", envelope, payload)
+            self._send_soon()
+
+    def failed(self, key: Key, reason: str, failure: Failure) -> None:
+        """Answer for a slot that cannot."""
+        self._send(Failed(*key, reason, failure.to_bytes()))
 
     def lost(self, key: Key, reason: str) -> None:
         """Report the end of a slot that ran a chunk."""
         log.warning("a slot ended while it ran a chunk: %s", reason)
         self._send(Lost(*key, reason))
+
+    def returned(self, key: Key) -> None:
+        """Give a chunk back."""
+        self._send(Returned(*key))
 
     def usable_changed(self, slots: int) -> None:
         """Tell how many slots there are."""
@@ -168,6 +189,7 @@ class Worker:
         if self._bus is None or not self._crew.ready.is_set() or self._stopping:
             return
         self._joining = True
+        self._outbox.take()  # what is of an earlier membership would mean something else in the next
         self._bus.dispatch(codec.encode(Join(self.kind, self.name, PROTOCOL_VERSION, self._crew.usable)))
 
     def _begin(self) -> None:
@@ -183,8 +205,21 @@ class Worker:
             self._send(Returned(*key))
 
     def _send(self, message: Message) -> None:
-        if self._bus is not None and self._joined:
-            self._bus.dispatch(codec.encode(message))
+        if self._joined:
+            self._outbox.add(b"", message)
+            self._send_soon()
+
+    def _send_soon(self) -> None:
+        """What one turn of the loop has to say travels together."""
+        if not self._sending:
+            self._sending = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._sending = False
+        if self._bus is not None:
+            for _, envelope, payload in self._outbox.take():
+                self._bus.dispatch(envelope, payload)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -212,7 +247,9 @@ class Worker:
             waiting.cancel()
 
     def _report_end(self, life: "asyncio.Task[None]") -> None:
-        """A worker that fails leaves, so that its chunks run elsewhere."""
+        """A worker that fails leaves, so that its chunks run elsewhere, and has its process end."""
         if not life.cancelled() and (error := life.exception()) is not None:
             log.critical("the worker failed", exc_info=error)
+            self.failure = error
             self._send(Leave())
+            self._failed()

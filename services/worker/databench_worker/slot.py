@@ -1,41 +1,110 @@
 """A slot: the process that runs one chunk after another.
 
 Forked by the nursery with the analyses imported. Speaks with the worker's parent over one socket, in bytes only:
-`slots` when it is ready, then for each `run` a `done` or a `failed`. Knows nothing of the bus.
+`slots` when it is ready, then for each `run` a `done` or a `failed`, or `returned` where a `drop` came before it
+was begun. Knows nothing of the bus.
 """
 
 import os
+import resource
 import select
 import signal
+import socket
 import sys
 import threading
+from collections import deque
 from contextlib import suppress
-from multiprocessing.connection import Connection
 
 from databench.jobs import become_worker, perform
 from databench.wire import codec
-from databench.wire.messages import Done, Failed, Run, Slots
+from databench.wire.chunks import Failure
+from databench.wire.messages import Done, Drop, Failed, Message, Returned, Run, Slots
+from databench.wire.outbox import inline, read
+from databench_worker.memory import in_words
+from databench_worker.pipe import Frame, Reader, laid_out
 
 
-def main(connection: Connection, worker: str) -> None:
+def main(parent: socket.socket, worker: str, memory: int) -> None:
     """Run chunks until the parent closes the connection or ends this process."""
     become_worker(worker)
     _own_randomness()
-    threading.Thread(target=_end_with_parent, args=(connection.fileno(),), daemon=True).start()
+    if memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    threading.Thread(target=_end_with_parent, args=(parent.fileno(),), daemon=True).start()
     with suppress(EOFError, ConnectionError):
-        connection.send_bytes(codec.encode(Slots(1)))
+        _Slot(parent, memory).serve()
+
+
+class _Slot:
+    def __init__(self, parent: socket.socket, memory: int) -> None:
+        self._parent = parent
+        self._memory = memory
+        self._reader = Reader()
+        self._ahead: deque[tuple[Run, bytes]] = deque()
+
+    def serve(self) -> None:
+        """Run what comes; raises EOFError when the parent is gone."""
+        self._send(Slots(1))
         while True:
-            run = codec.decode_one(connection.recv_bytes(), (Run,))
-            assert isinstance(run, Run)
-            ran = perform(run.task, connection.recv_bytes())
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(OSError, ValueError):
-                    stream.flush()
-            if ran.failed:
-                connection.send_bytes(codec.encode(Failed(run.job, run.chunk, "raised")))
-            else:
-                connection.send_bytes(codec.encode(Done(run.job, run.chunk, ran.seconds)))
-            connection.send_bytes(ran.payload)
+            self._receive()
+            if self._ahead:
+                self._run(*self._ahead.popleft())
+
+    def _run(self, run: Run, payload: bytes) -> None:
+        ran = perform(run.task, payload)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        if ran.failed:
+            answer = _with_limit(ran.payload, self._memory) if self._memory else ran.payload
+            self._send(Failed(run.job, run.chunk, "raised", inline(answer)), answer)
+        else:
+            self._send(Done(run.job, run.chunk, ran.seconds, inline(ran.payload)), ran.payload)
+
+    def _receive(self) -> None:
+        """Wait for something to do; where there is something already, only look whether it was withdrawn."""
+        frames: list[Frame] = []
+        while not frames:
+            target = self._reader.target()
+            try:
+                size = self._parent.recv_into(target, 0, socket.MSG_DONTWAIT if self._ahead else 0)
+            except BlockingIOError:
+                return
+            if not size:
+                raise EOFError
+            frames = self._reader.received(size)
+        for envelope, own_frame in frames:
+            for message, payload in read(envelope, own_frame, (Run, Drop)):
+                if isinstance(message, Run):
+                    self._ahead.append((message, payload))
+                elif isinstance(message, Drop):
+                    self._withdraw(message)
+
+    def _withdraw(self, drop: Drop) -> None:
+        for entry in self._ahead:
+            if (entry[0].job, entry[0].chunk) == (drop.job, drop.chunk):
+                self._ahead.remove(entry)
+                self._send(Returned(drop.job, drop.chunk))
+                return
+
+    def _send(self, message: Message, payload: bytes = b"") -> None:
+        own_frame = payload if getattr(message, "payload", b"") is None else b""
+        parts = [memoryview(part) for part in laid_out(codec.encode(message), own_frame)]
+        while parts:
+            sent = self._parent.sendmsg(parts)
+            while parts and sent >= len(parts[0]):
+                sent -= len(parts.pop(0))
+            if sent:
+                parts[0] = parts[0][sent:]
+
+
+def _with_limit(payload: bytes, memory: int) -> bytes:
+    """Return the failure; where memory was short it names the limit."""
+    failure = Failure.from_bytes(payload)
+    if "MemoryError" not in failure.type:
+        return payload
+    message = f"{failure.message or 'out of memory'}; {in_words(memory)}"
+    return Failure(failure.item, failure.type, message, failure.traceback).to_bytes()
 
 
 def _own_randomness() -> None:

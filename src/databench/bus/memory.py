@@ -36,11 +36,13 @@ class MemoryBroker:
 
     def receive(self, sender: bytes, envelope: bytes, payload: bytes) -> None:
         """Take a message of the chunk plane."""
-        self._send(self._dispatcher.receive(sender, envelope, payload, time.monotonic()))
+        self._dispatcher.receive(sender, envelope, payload, time.monotonic())
+        self._send(self._dispatcher.outgoing())
 
     def tick(self) -> None:
         """Look for those whose heartbeats are missing."""
-        self._send(self._dispatcher.tick(time.monotonic()))
+        self._dispatcher.tick(time.monotonic())
+        self._send(self._dispatcher.outgoing())
 
     def _send(self, messages: Iterable[tuple[bytes, bytes, bytes]]) -> None:
         for receiver, envelope, payload in messages:

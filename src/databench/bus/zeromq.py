@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 WELCOME_PREFIX = b"databench."
 QUEUE = 20_000
 """High-water mark of the signal plane, in messages: above the sum of the sessions' windows (docs/protocol.md)."""
+COPIED = 64 * 2**10
+"""Bytes from which on a payload is not copied on its way through a socket; below, a copy is cheaper than care."""
 DRAIN = 1_000
 """Messages read in one go before the event loop gets its turn."""
 PROBE_INTERVAL = 0.05
@@ -42,6 +44,11 @@ def configure(socket: "zmq.Socket[bytes]") -> "zmq.Socket[bytes]":
     socket.heartbeat_timeout = 10_000
     socket.ipv6 = True
     return socket
+
+
+def contents(frame: zmq.Frame) -> bytes:
+    """Return what a frame holds: bytes, or where there is much of it a view that costs no copy and reads the same."""
+    return frame.bytes if len(frame) < COPIED else cast(bytes, frame.buffer)
 
 
 def readable(socket: "zmq.Socket[bytes]") -> bool:
@@ -111,7 +118,8 @@ class ZeroMQBus:
         """Send to the broker on the chunk plane."""
         if self._dealer.closed:
             return
-        self._dealer.send_multipart((envelope, payload), zmq.NOBLOCK)
+        self._dealer.send(envelope, zmq.NOBLOCK | zmq.SNDMORE)
+        self._dealer.send(payload, zmq.NOBLOCK, copy=len(payload) < COPIED)
         self._check_soon()
 
     async def close(self) -> None:
@@ -151,7 +159,10 @@ class ZeroMQBus:
             if socket.closed:
                 return
             try:
-                frames = socket.recv_multipart(zmq.NOBLOCK)
+                if socket is self._dealer:
+                    frames = [contents(frame) for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)]
+                else:
+                    frames = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
             try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from databench.bus.contract import Bus
-from databench.engines.contract import Sink
+from databench.engines.contract import Order, Sink
 from databench.errors import RemoteProtocolError
 from databench.wire import codec
 from databench.wire.messages import (
@@ -26,15 +26,19 @@ from databench.wire.messages import (
     Join,
     Joined,
     Leave,
+    Message,
     Refused,
     Submit,
     Unknown,
 )
+from databench.wire.outbox import Outbox, inline, read
 
 log = logging.getLogger("databench.jobs")
 
 AT_BROKER = 4000
 """Chunks that are handed to the broker at most, which refuses more than 4,096; further ones wait here."""
+BYTES_AT_BROKER = 64 * 2**20
+"""Bytes of their items at most; a larger chunk goes alone."""
 BEAT = 1.0
 JOIN_AGAIN = 5
 """Beats after which a join without an answer is repeated."""
@@ -48,11 +52,13 @@ class Standing(Enum):
     JOINED = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Chunk:
-    submit: Submit
+    order: Order
     payload: bytes
     sink: Sink
+    at_broker: bool = False
+    wanted: bool = True
 
 
 class BusEngine:
@@ -69,8 +75,10 @@ class BusEngine:
         self._beats: asyncio.Task[None] | None = None
         self._standing = Standing.DOWN
         self._capacity = 0
-        self._unanswered: dict[tuple[str, int], _Chunk] = {}
-        self._waiting: deque[tuple[str, int]] = deque()
+        self._jobs: dict[str, dict[int, _Chunk]] = {}
+        self._waiting: deque[_Chunk] = deque()
+        self._chunks_at_broker = self._bytes_at_broker = 0
+        self._outbox = Outbox()
         self._orders: list[_Chunk | str] = []
         self._lock = threading.Lock()
 
@@ -81,9 +89,9 @@ class BusEngine:
 
     # From any thread
 
-    def submit(self, job: str, chunk: int, task: str, retries: int, payload: bytes, sink: Sink) -> None:
+    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
         """Have a chunk run; it is kept until it is answered (the look-ahead of the jobs bounds how many)."""
-        self._pass_on(_Chunk(Submit(job, chunk, task, retries), payload, sink))
+        self._pass_on(_Chunk(order, payload, sink))
 
     def cancel(self, job: str) -> None:
         """Forget a job and have its running chunks ended."""
@@ -110,11 +118,11 @@ class BusEngine:
         if self._beats is not None:
             self._beats.cancel()
             await asyncio.wait([self._beats])
-        if self._standing is not Standing.DOWN:
-            self._bus.dispatch(codec.encode(Leave()))
-        self._standing = Standing.DOWN
-        self._unanswered.clear()
+        self._jobs.clear()
         self._waiting.clear()
+        if self._standing is not Standing.DOWN:
+            self._say(Leave())
+        self._standing = Standing.DOWN
 
     def bus_up(self) -> None:
         """Join the broker."""
@@ -127,19 +135,24 @@ class BusEngine:
         self._capacity = 0
 
     def dispatched(self, envelope: bytes, payload: bytes) -> None:
-        """Take a message of the broker."""
+        """Take what the broker sent in one go."""
         try:
-            message = codec.decode_one(envelope, FROM_BROKER)
+            received = read(envelope, payload, FROM_BROKER)
         except RemoteProtocolError as error:
             log.warning("the broker sent what does not decode: %s", error)
             return
+        for message, own_payload in received:
+            self._take(message, own_payload)
+        self._send_waiting()
+
+    def _take(self, message: Message, payload: bytes) -> None:
         match message:
-            case Done(job, chunk, seconds):
-                if (answered := self._answered(job, chunk)) is not None:
-                    answered.sink.done(chunk, seconds, payload)
-            case Failed(job, chunk, reason):
-                if (answered := self._answered(job, chunk)) is not None:
-                    answered.sink.failed(chunk, reason, payload)
+            case Done(job, number, seconds):
+                if (chunk := self._answered(job, number)) is not None:
+                    chunk.sink.done(number, seconds, payload)
+            case Failed(job, number, reason):
+                if (chunk := self._answered(job, number)) is not None:
+                    chunk.sink.failed(number, reason, payload)
             case Capacity(slots):
                 self._capacity = slots
             case Joined():
@@ -156,47 +169,68 @@ class BusEngine:
             if isinstance(order, str):
                 self._forget(order)
             else:
-                key = (order.submit.job, order.submit.chunk)
-                self._unanswered[key] = order
-                self._waiting.append(key)
+                self._jobs.setdefault(order.order.job, {})[order.order.chunk] = order
+                self._waiting.append(order)
         self._send_waiting()
 
     def _forget(self, job: str) -> None:
-        keys = [key for key in self._unanswered if key[0] == job]
-        for key in keys:
-            del self._unanswered[key]
-        if keys:
-            self._waiting = deque(key for key in self._waiting if key[0] != job)
-            self._send(codec.encode(Cancel(job)))
+        chunks = self._jobs.pop(job, {}).values()
+        for chunk in chunks:
+            chunk.wanted = False
+            self._count_out(chunk)
+        if any(chunk.at_broker for chunk in chunks) and self._standing is Standing.JOINED:
+            self._outbox.add(b"", Cancel(job))
 
-    def _answered(self, job: str, chunk: int) -> _Chunk | None:
+    def _answered(self, job: str, number: int) -> _Chunk | None:
         """Return the chunk that is answered; None where it was answered before or is not wanted any more."""
-        answered = self._unanswered.pop((job, chunk), None)
-        if self._waiting:
-            self._send_waiting()
-        return answered
+        chunks = self._jobs.get(job)
+        chunk = chunks.pop(number, None) if chunks else None
+        if chunk is None:
+            return None
+        chunk.wanted = False
+        self._count_out(chunk)
+        if not chunks:
+            del self._jobs[job]
+        return chunk
+
+    def _count_out(self, chunk: _Chunk) -> None:
+        if chunk.at_broker:
+            self._chunks_at_broker -= 1
+            self._bytes_at_broker -= len(chunk.payload)
 
     def _send_waiting(self) -> None:
-        if self._standing is not Standing.JOINED:
-            return
-        while self._waiting and len(self._unanswered) - len(self._waiting) < AT_BROKER:
-            chunk = self._unanswered.get(self._waiting.popleft())
-            if chunk is not None:
-                self._send(codec.encode(chunk.submit), chunk.payload)
-
-    def _send(self, envelope: bytes, payload: bytes = b"") -> None:
-        if self._standing is Standing.JOINED:
+        """Submit what there is room for at the broker, and send everything that waits to be sent."""
+        while self._standing is Standing.JOINED and self._waiting and self._room(self._waiting[0]):
+            chunk = self._waiting.popleft()
+            if chunk.wanted:
+                chunk.at_broker = True
+                self._chunks_at_broker += 1
+                self._bytes_at_broker += len(chunk.payload)
+                self._outbox.add(b"", _submit(chunk), chunk.payload)
+        for _, envelope, payload in self._outbox.take():
             self._bus.dispatch(envelope, payload)
+
+    def _room(self, chunk: _Chunk) -> bool:
+        if not self._chunks_at_broker:
+            return True
+        return self._chunks_at_broker < AT_BROKER and self._bytes_at_broker + len(chunk.payload) <= BYTES_AT_BROKER
+
+    def _say(self, message: Message) -> None:
+        self._outbox.add(b"", message)
+        self._send_waiting()
 
     def _join(self) -> None:
         self._standing = Standing.JOINING
-        self._bus.dispatch(codec.encode(Join("runner", self._name, PROTOCOL_VERSION, 0)))
+        self._say(Join("runner", self._name, PROTOCOL_VERSION, 0))
 
     def _joined(self) -> None:
         """A broker that has just taken us in knows none of our chunks: it is new, or it had lost us."""
         self._standing = Standing.JOINED
-        self._waiting = deque(self._unanswered)
-        self._send_waiting()
+        self._chunks_at_broker = self._bytes_at_broker = 0
+        chunks = [chunk for job in self._jobs.values() for chunk in job.values()]
+        for chunk in chunks:
+            chunk.at_broker = False
+        self._waiting = deque(chunks)
 
     async def _beat(self) -> None:
         unanswered = 0
@@ -204,6 +238,21 @@ class BusEngine:
             await asyncio.sleep(BEAT)
             if self._standing is Standing.JOINED:
                 unanswered = 0
-                self._bus.dispatch(codec.encode(Beat()))
+                self._say(Beat())
             elif self._standing is Standing.JOINING and (unanswered := unanswered + 1) % JOIN_AGAIN == 0:
                 self._join()
+
+
+def _submit(chunk: _Chunk) -> Submit:
+    order = chunk.order
+    rank = codec.fold(order.priority)
+    return Submit(
+        order.job,
+        order.chunk,
+        order.task,
+        order.retries,
+        order.timeout,
+        order.group,
+        rank,
+        inline(chunk.payload),
+    )

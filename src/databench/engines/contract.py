@@ -1,6 +1,24 @@
 """What a job may expect of an engine, whatever runs its chunks: the types, and nothing that runs anything."""
 
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One chunk to run, and how."""
+
+    job: str
+    group: str
+    """Those who share: the session that the job belongs to."""
+    chunk: int
+    task: str
+    retries: int = 2
+    """How often the chunk runs again where its slot is lost."""
+    timeout: float = 0.0
+    """Seconds that the chunk may take in its slot; 0 for no limit."""
+    priority: int = 0
+    """Among the jobs of its group: higher first."""
 
 
 class Sink(Protocol):
@@ -13,7 +31,7 @@ class Sink(Protocol):
         """Take the results of a chunk, which spent `seconds` in the task."""
 
     def failed(self, chunk: int, reason: str, payload: bytes) -> None:
-        """Learn that a chunk failed: `raised`, `lost` or `refused`; the payload is a `Failure`."""
+        """Learn that a chunk failed: `raised`, `lost`, `refused` or `timeout`; the payload is a `Failure`."""
 
 
 class Engine(Protocol):
@@ -23,8 +41,11 @@ class Engine(Protocol):
     def capacity(self) -> int:
         """Usable slots now; 0 while there are none, and chunks wait for some."""
 
-    def submit(self, job: str, chunk: int, task: str, retries: int, payload: bytes, sink: Sink) -> None:
+    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
         """Have a chunk run, again up to `retries` times where its slot is lost; `sink` gets the answer."""
 
     def cancel(self, job: str) -> None:
-        """Forget all chunks of a job and end those that run, as far as the engine can."""
+        """Forget all chunks of a job and end those that run, as far as the engine can.
+
+        Taken when it returns: the order to cancel comes after all that was submitted before.
+        """

@@ -8,8 +8,9 @@ import dataclasses
 import struct
 import threading
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, get_args
 
 import msgpack
@@ -109,8 +110,8 @@ def unpack(data: bytes) -> Any:
 
 def encode(*messages: Message) -> bytes:
     """Return one frame of these messages."""
-    packer = _packers.messages
-    return b"".join([packer.pack([message.tag, *_fields(message)]) for message in messages])
+    pack_one = _packers.messages.pack
+    return b"".join([pack_one(_fields(type(message))(message)) for message in messages])
 
 
 def encode_signal(seq: int, name: str, payload: bytes) -> bytes:
@@ -145,8 +146,34 @@ def encode_state(number: int, whole: bool, values: Mapping[str, bytes], removed:
     return data
 
 
-def _fields(message: Message) -> list[Any]:
-    return [getattr(message, name) for name in message.__match_args__]
+def fold(number: int) -> int:
+    """Return a number from 0 on for one that may be negative, small for small ones: fields hold no negative numbers.
+
+    >>> [fold(number) for number in (0, -1, 1, -2, 2)]
+    [0, 1, 2, 3, 4]
+    """
+    return 2 * number if number >= 0 else -2 * number - 1
+
+
+def unfold(number: int) -> int:
+    """Return the number that was folded.
+
+    >>> [unfold(number) for number in (0, 1, 2, 3, 4)]
+    [0, -1, 1, -2, 2]
+    """
+    return number // 2 if number % 2 == 0 else -(number // 2) - 1
+
+
+def _fields(kind: type[Message]) -> Callable[[Message], tuple[Any, ...]]:
+    """Return what takes the tag and all fields from a message of this kind, in C."""
+    if (getter := _getters.get(kind)) is None:
+        # Of a single name `attrgetter` makes no tuple.
+        getter = attrgetter("tag", *kind.__match_args__) if kind.__match_args__ else lambda message: (message.tag,)
+        _getters[kind] = getter
+    return getter
+
+
+_getters: dict[type[Message], Callable[[Message], tuple[Any, ...]]] = {}
 
 
 @cache
@@ -192,14 +219,17 @@ def _message(item: Any, grammar: dict[str, tuple[type[Message], tuple[tuple[type
     kind, types_allowed = entry
     if len(item) != len(types_allowed) + 1:
         raise RemoteProtocolError(f"{item[0]!r} has {len(item) - 1} fields, not {len(types_allowed)}")
-    for value, allowed in zip(item[1:], types_allowed, strict=True):
-        if type(value) not in allowed:
-            raise RemoteProtocolError(f"{item[0]!r} has a field of type {type(value).__name__}")
-        if type(value) is int and value < 0:
-            raise RemoteProtocolError(f"{item[0]!r} has a negative number")
-    if item[0] in _NAMED and not 0 < len(item[2]) <= _NAMED[item[0]]:
-        raise RemoteProtocolError(f"the name in {item[0]!r} has 1 to {_NAMED[item[0]]} characters")
-    return kind(*item[1:])
+    tag = item[0]
+    del item[0]
+    for value, allowed in zip(item, types_allowed, strict=True):
+        kind_of_value = type(value)
+        if kind_of_value not in allowed:
+            raise RemoteProtocolError(f"{tag!r} has a field of type {kind_of_value.__name__}")
+        if kind_of_value is int and value < 0:
+            raise RemoteProtocolError(f"{tag!r} has a negative number")
+    if tag in _NAMED and not 0 < len(item[1]) <= _NAMED[tag]:
+        raise RemoteProtocolError(f"the name in {tag!r} has 1 to {_NAMED[tag]} characters")
+    return kind(*item)
 
 
 def decode_one(data: bytes, vocabulary: Vocabulary) -> Message:

@@ -5,6 +5,7 @@ never decodes a payload. The ZeroMQ broker and the bus in memory both run this c
 """
 
 from dataclasses import dataclass
+from math import inf
 
 from databench.errors import RemoteProtocolError
 from databench.wire import codec, jobevents
@@ -30,14 +31,12 @@ from databench.wire.messages import (
     Submit,
     Unknown,
 )
+from databench.wire.outbox import Outbox, Outgoing, inline, read
 
-WORKER_SILENCE = 5.0
+WORKER_SILENCE = 2.5
 """Seconds after which a worker that sends nothing is taken for lost, and its chunks run elsewhere."""
 CLIENT_SILENCE = 30.0
 """The same for a runner: longer, since an author's handler may keep its loop, and its jobs die with it."""
-
-Outgoing = tuple[bytes, bytes, bytes]
-"""Receiver's identity, envelope, payload."""
 
 
 @dataclass(slots=True)
@@ -56,11 +55,12 @@ class Dispatcher:
 
     `broker` names this start of the broker. Hand every message to `receive`, and call `tick` when `next_tick`
     has come, after everything that waits has been received: a broker that was kept from
-    reading must not take others for dead.
+    reading must not take others for dead. Then send what `outgoing` returns.
 
     >>> dispatcher = Dispatcher("b1")
     >>> join = codec.encode(Join("worker", "w1", PROTOCOL_VERSION, 4))
-    >>> [(receiver, envelope, _)] = dispatcher.receive(b"w", join, b"", now=0.0)
+    >>> dispatcher.receive(b"w", join, b"", now=0.0)
+    >>> [(receiver, envelope, _)] = dispatcher.outgoing()
     >>> receiver, codec.decode_one(envelope, (Joined,))
     (b'w', Joined(broker='b1'))
     """
@@ -70,6 +70,7 @@ class Dispatcher:
         """Messages that did not decode or that their sender may not send."""
         self._broker = broker
         self._table = JobTable()
+        self._outbox = Outbox()
         self._members: dict[bytes, _Member] = {}
         self._next_tick: float | None = None
 
@@ -88,110 +89,130 @@ class Dispatcher:
         """Answers of workers that came too late and were dropped."""
         return self._table.late
 
-    def receive(self, sender: bytes, envelope: bytes, payload: bytes, now: float) -> list[Outgoing]:
-        """Take in one message and return what is to be sent."""
+    def receive(self, sender: bytes, envelope: bytes, payload: bytes, now: float) -> None:
+        """Take in what came in one go from one sender."""
         try:
-            message = codec.decode_one(envelope, TO_BROKER)
+            received = read(envelope, payload, TO_BROKER)
         except RemoteProtocolError as error:
-            return self._refuse(sender, str(error))
-        if isinstance(message, Join):
-            return self._join(sender, message, now)
-        if (member := self._members.get(sender)) is None:
-            return [(sender, codec.encode(Unknown()), b"")]
-        member.seen = now
-        if isinstance(message, Beat):
-            return []
-        if isinstance(message, Leave):
-            return self._leave(sender, member, now)
-        event = _event(sender, message, payload, worker=member.worker)
-        if event is None:
-            return self._refuse(sender, f"{member.name} may not send {message.tag!r}")
-        return self._perform(self._table.handle(event, now))
+            self._refuse(sender, str(error))
+            return
+        for message, own_payload in received:
+            self._take(sender, message, own_payload, now)
 
-    def tick(self, now: float) -> list[Outgoing]:
-        """Let go of members that have been silent for too long and return what is to be sent."""
-        out: list[Outgoing] = []
+    def tick(self, now: float) -> None:
+        """Let go of members that have been silent for too long."""
         for identity, member in list(self._members.items()):
             if now >= member.seen + member.limit:
-                reason = f"the worker {member.name} was silent for {member.limit:g} s"
-                out += self._gone(identity, reason, now)
+                self._gone(identity, f"the worker {member.name} was silent for {member.limit:g} s", now)
         self._next_tick = min((member.seen + member.limit for member in self._members.values()), default=None)
-        return out
 
-    def _join(self, sender: bytes, join: Join, now: float) -> list[Outgoing]:
+    def disconnected(self, identity: bytes, now: float) -> None:
+        """Let go of a worker whose connection was closed: its process has ended.
+
+        A worker that is only cut off finds out that it is not known here and joins again; its chunks run twice
+        then, and what it says of them is late. A runner may come back with what it waits for, and is given time.
+        """
+        member = self._members.get(identity)
+        if member is not None and member.worker:
+            self._gone(identity, f"the worker {member.name} has ended", now)
+
+    def outgoing(self) -> list[Outgoing]:
+        """Return what is to be sent by now."""
+        return self._outbox.take()
+
+    def _take(self, sender: bytes, message: Message, payload: bytes, now: float) -> None:
+        if isinstance(message, Join):
+            self._join(sender, message, now)
+            return
+        if (member := self._members.get(sender)) is None:
+            self._outbox.add(sender, Unknown())
+            return
+        member.seen = now
+        if isinstance(message, Beat):
+            return
+        if isinstance(message, Leave):
+            self._leave(sender, member, now)
+            return
+        event = _event(sender, message, payload, worker=member.worker)
+        if event is None:
+            self._refuse(sender, f"{member.name} may not send this {message.tag!r}")
+            return
+        self._perform(self._table.handle(event, now))
+
+    def _join(self, sender: bytes, join: Join, now: float) -> None:
         if join.version != PROTOCOL_VERSION:
-            return self._refuse(
+            self._refuse(
                 sender,
                 f"{join.kind} {join.name} speaks version {join.version} of the protocol, "
                 f"this broker version {PROTOCOL_VERSION}",
             )
-        out = self._succeed(sender, join, now)
+            return
+        self._succeed(sender, join, now)
         before = self._members.pop(sender, None)
         if before is not None and not before.worker:
-            out += self._perform(self._table.handle(jobevents.ClientGone(sender), now))
-        elif before is not None and join.kind != "worker":
-            out += self._perform(self._table.handle(jobevents.WorkerGone(sender, "its worker left"), now))
+            self._perform(self._table.handle(jobevents.ClientGone(sender), now))
         member = self._members[sender] = _Member(join.name, join.kind == "worker", now)
-        due = now + member.limit
-        self._next_tick = due if self._next_tick is None else min(self._next_tick, due)
-        out.append((sender, codec.encode(Joined(self._broker)), b""))
+        expires = now + member.limit
+        self._next_tick = expires if self._next_tick is None else min(self._next_tick, expires)
+        self._outbox.add(sender, Joined(self._broker))
         if member.worker:
-            return out + self._perform(self._table.handle(jobevents.WorkerJoined(sender, join.slots), now))
-        return [*out, (sender, codec.encode(Capacity(self.capacity)), b"")]
+            self._perform(self._table.handle(jobevents.WorkerJoined(sender, join.slots), now))
+        else:
+            self._outbox.add(sender, Capacity(self.capacity))
 
-    def _succeed(self, sender: bytes, join: Join, now: float) -> list[Outgoing]:
+    def _succeed(self, sender: bytes, join: Join, now: float) -> None:
         """Let go of the earlier life of a service that was started again: its chunks need not wait for silence."""
-        for identity, member in self._members.items():
+        for identity, member in list(self._members.items()):
             if identity != sender and member.name == join.name and member.worker == (join.kind == "worker"):
-                return self._gone(identity, f"the worker {member.name} was started again", now)
-        return []
+                self._gone(identity, f"the worker {member.name} was started again", now)
 
-    def _gone(self, identity: bytes, reason: str, now: float) -> list[Outgoing]:
+    def _gone(self, identity: bytes, reason: str, now: float) -> None:
         member = self._members.pop(identity)
         event = jobevents.WorkerGone(identity, reason) if member.worker else jobevents.ClientGone(identity)
-        return self._perform(self._table.handle(event, now))
+        self._perform(self._table.handle(event, now))
 
-    def _leave(self, sender: bytes, member: _Member, now: float) -> list[Outgoing]:
+    def _leave(self, sender: bytes, member: _Member, now: float) -> None:
         """A worker that leaves stays a member until it falls silent: it still has chunks to answer for.
 
         It is told Unknown: whatever was assigned to it before was sent before, and nothing comes after.
         """
         if member.worker:
-            out = self._perform(self._table.handle(jobevents.WorkerLeft(sender), now))
-            return [*out, (sender, codec.encode(Unknown()), b"")]
+            self._perform(self._table.handle(jobevents.WorkerLeft(sender), now))
+            self._outbox.add(sender, Unknown())
+            return
         del self._members[sender]
-        return self._perform(self._table.handle(jobevents.ClientGone(sender), now))
+        self._perform(self._table.handle(jobevents.ClientGone(sender), now))
 
-    def _refuse(self, sender: bytes, reason: str) -> list[Outgoing]:
+    def _refuse(self, sender: bytes, reason: str) -> None:
         self.refused += 1
-        return [(sender, codec.encode(Refused(reason)), b"")]
+        self._outbox.add(sender, Refused(reason))
 
-    def _perform(self, instructions: list[jobevents.Instruction]) -> list[Outgoing]:
-        out: list[Outgoing] = []
+    def _perform(self, instructions: list[jobevents.Instruction]) -> None:
+        add = self._outbox.add
         for instruction in instructions:
             match instruction:
-                case jobevents.Assign(worker, job, chunk, task, payload):
-                    out.append((worker, codec.encode(Run(job, chunk, task)), payload))
-                case jobevents.Drop(worker, job, chunk):
-                    out.append((worker, codec.encode(Drop(job, chunk)), b""))
+                case jobevents.Assign(worker, job, chunk, task, timeout, payload):
+                    add(worker, Run(job, chunk, task, timeout, inline(payload)), payload)
                 case jobevents.Deliver(client, job, chunk, seconds, payload):
-                    out.append((client, codec.encode(Done(job, chunk, seconds)), payload))
+                    add(client, Done(job, chunk, seconds, inline(payload)), payload)
                 case jobevents.Fail(client, job, chunk, reason, payload):
-                    out.append((client, codec.encode(Failed(job, chunk, reason)), payload))
+                    add(client, Failed(job, chunk, reason, inline(payload)), payload)
+                case jobevents.Drop(worker, job, chunk):
+                    add(worker, Drop(job, chunk))
                 case jobevents.CapacityChanged(slots):
-                    envelope = codec.encode(Capacity(slots))
-                    out += [(to, envelope, b"") for to, member in self._members.items() if not member.worker]
-        return out
+                    for identity, member in self._members.items():
+                        if not member.worker:
+                            add(identity, Capacity(slots))
 
 
 def _event(sender: bytes, message: Message, payload: bytes, *, worker: bool) -> jobevents.Event | None:
     """Return what a message means to the job table; None where this kind of member may not send it."""
     match message:
-        case Submit(job, chunk, task, retries) if not worker:
-            return jobevents.Submitted(sender, job, chunk, task, retries, payload)
+        case Submit(job, chunk, task, retries, timeout, group, rank) if not worker and 0 <= timeout < inf:
+            return jobevents.Submitted(sender, job, chunk, task, payload, retries, timeout, group, codec.unfold(rank))
         case Cancel(job) if not worker:
             return jobevents.JobCancelled(sender, job)
-        case Done(job, chunk, seconds) if worker:
+        case Done(job, chunk, seconds) if worker and 0 <= seconds < inf:
             return jobevents.ChunkDone(sender, job, chunk, seconds, payload)
         case Failed(job, chunk, reason) if worker:
             return jobevents.ChunkFailed(sender, job, chunk, reason, payload)

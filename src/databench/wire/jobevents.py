@@ -49,8 +49,11 @@ class Submitted:
     job: str
     chunk: int
     task: str
-    retries: int
     payload: bytes
+    retries: int = 2
+    timeout: float = 0.0
+    group: str = ""
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class ChunkDone:
 
 @dataclass(frozen=True, slots=True)
 class ChunkFailed:
-    """A chunk failed in a way that would repeat itself."""
+    """A chunk failed in a way that would repeat itself: its task raised, or it took longer than it may."""
 
     worker: bytes
     job: str
@@ -95,7 +98,7 @@ class ChunkLost:
 
 @dataclass(frozen=True, slots=True)
 class ChunkReturned:
-    """A worker gives a chunk back unfinished since it is stopping."""
+    """A worker gives a chunk back that it did not begin, or does not finish since it stops."""
 
     worker: bytes
     job: str
@@ -119,12 +122,13 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Have a worker run a chunk."""
+    """Have a worker run a chunk, for at most `timeout` seconds (0: no limit)."""
 
     worker: bytes
     job: str
     chunk: int
     task: str
+    timeout: float
     payload: bytes
 
 

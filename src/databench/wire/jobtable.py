@@ -5,17 +5,13 @@ no sockets, no bytes of messages and no clock (time is an argument).
 
 Rule 1: a chunk that was submitted is answered exactly once, by Deliver or by Fail, unless it is cancelled.
 Rule 2: only the worker that a chunk is assigned to may answer for it; what others send is late and dropped.
-Rule 3: a worker never has more chunks than slots.
-Rule 4: the next chunk comes from the job that has had the least slot time; jobs that are even take turns.
+Rule 3: a worker has no more chunks than slots, but for a few ahead of them where all are short.
+Rule 4: the next chunk comes from the group (session) that has had the least slot time, there from a job of the
+highest priority, and among these from the one that has had the least; who is even takes turns.
 """
 
-from collections import deque
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from heapq import heappop, heappush
-
-from databench.errors import LocalProtocolError
-from databench.wire.chunks import AIM, Failure
+from databench.wire.chunks import Failure
+from databench.wire.fairshare import Turns
 from databench.wire.jobevents import (
     Assign,
     CapacityChanged,
@@ -36,127 +32,61 @@ from databench.wire.jobevents import (
     WorkerJoined,
     WorkerLeft,
 )
+from databench.wire.jobstate import AHEAD, SHORT, Chunk, Group, Job, Load, Move, Worker
 
 QUEUE_LIMIT = 4096
 """Unfinished chunks that one client may have; further ones are refused."""
-
-
-class State(Enum):
-    """Where a chunk stands."""
-
-    QUEUED = auto()
-    RUNNING = auto()
-    DELIVERED = auto()
-    FAILED = auto()
-    DISCARDED = auto()
-
-
-class Move(Enum):
-    """What happens to a chunk."""
-
-    ASSIGN = auto()
-    FINISH = auto()
-    FAIL = auto()
-    RETRY = auto()
-    RETURN = auto()
-    CANCEL = auto()
-
-
-TRANSITIONS: dict[State, dict[Move, State]] = {
-    State.QUEUED: {Move.ASSIGN: State.RUNNING, Move.CANCEL: State.DISCARDED},
-    State.RUNNING: {
-        Move.FINISH: State.DELIVERED,
-        Move.FAIL: State.FAILED,
-        Move.RETRY: State.QUEUED,
-        Move.RETURN: State.QUEUED,
-        Move.CANCEL: State.DISCARDED,
-    },
-    State.DELIVERED: {},
-    State.FAILED: {},
-    State.DISCARDED: {},
-}
-
-
-@dataclass(slots=True, eq=False)
-class _Chunk:
-    job: "_Job"
-    number: int
-    task: str
-    payload: bytes
-    retries: int
-    state: State = State.QUEUED
-    worker: "_Worker | None" = None
-    started: float = 0.0
-    charged: float = 0.0
-
-    def move(self, move: Move) -> None:
-        if (state := TRANSITIONS[self.state].get(move)) is None:
-            raise LocalProtocolError(f"a chunk that is {self.state.name} cannot {move.name}")
-        self.state = state
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    client: bytes
-    name: str
-    consumed: float
-    chunks: dict[int, _Chunk] = field(default_factory=dict)
-    queue: deque[_Chunk] = field(default_factory=deque)
-    usual: float = AIM
-    turn: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    name: bytes
-    slots: int
-    leaving: bool = False
-    chunks: set[_Chunk] = field(default_factory=set)
-
-    @property
-    def free(self) -> int:
-        return 0 if self.leaving else self.slots - len(self.chunks)
+BYTES_LIMIT = 256 * 2**20
+"""Bytes of their payloads; further chunks are refused, except for one alone."""
+AHEAD_BYTES = 2**20
+"""Bytes of the largest payload that is sent ahead: a large one takes its time on the way in any case."""
+COST = 0.0002
+"""Seconds of slot time that a chunk is charged besides its own, so that a million empty ones are not free."""
+IDLE_GROUPS = 1024
+"""Groups without chunks that are remembered, for what they owe."""
 
 
 class JobTable:
     """All jobs, chunks and workers of one broker."""
 
-    def __init__(self, queue_limit: int = QUEUE_LIMIT) -> None:
+    def __init__(self, queue_limit: int = QUEUE_LIMIT, bytes_limit: int = BYTES_LIMIT) -> None:
         self.capacity = 0
         """Usable slots of all workers that are not leaving."""
         self.late = 0
         """Answers that were dropped since their chunk was no longer theirs."""
         self._queue_limit = queue_limit
-        self._workers: dict[bytes, _Worker] = {}
-        self._jobs: dict[str, _Job] = {}
-        self._unfinished: dict[bytes, int] = {}
-        self._order: list[tuple[float, int, _Job]] = []
-        self._turns = 0
+        self._bytes_limit = bytes_limit
+        self._workers: dict[bytes, Worker] = {}
+        self._jobs: dict[str, Job] = {}
+        self._groups: dict[tuple[bytes, str], Group] = {}
+        self._clients: dict[bytes, Load] = {}
+        self._turns: Turns[Group] = Turns()
         self._floor = 0.0
 
     @property
     def unfinished(self) -> int:
         """Chunks that are not yet answered."""
-        return sum(self._unfinished.values())
+        return sum(load.chunks for load in self._clients.values())
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """Take in what happened and return what is to be done, in this order."""
         out: list[Instruction] = []
         match event:
             case Submitted():
-                self._submitted(event, out)
+                self._submitted(event, now, out)
             case ChunkDone() | ChunkFailed() | ChunkLost() | ChunkReturned():
                 self._answered(event, now, out)
             case JobCancelled(client, name):
                 job = self._jobs.get(name)
                 if job is not None and job.client == client:
-                    self._cancel(job, out)
+                    self._cancel(job, now, out)
             case ClientGone(client):
                 for job in [job for job in self._jobs.values() if job.client == client]:
-                    self._cancel(job, out)
+                    self._cancel(job, now, out)
+                self._forget_groups(client)
             case WorkerJoined(name, slots):
                 self._gone(name, "its worker joined anew", now, out)
-                self._workers[name] = _Worker(name, slots)
+                self._workers[name] = Worker(name, slots)
             case SlotsChanged(name, slots) if name in self._workers:
                 self._workers[name].slots = slots
             case WorkerLeft(name) if name in self._workers:
@@ -168,28 +98,53 @@ class JobTable:
         self._assign(now, out)
         return out
 
-    def _submitted(self, event: Submitted, out: list[Instruction]) -> None:
-        unfinished = self._unfinished.get(event.client, 0)
+    # What comes in
+
+    def _submitted(self, event: Submitted, now: float, out: list[Instruction]) -> None:
         job = self._jobs.get(event.job)
         if job is not None and job.client == event.client and event.chunk in job.chunks:
             return
-        if unfinished >= self._queue_limit or (job is not None and job.client != event.client):
-            reason = (
-                f"more than {self._queue_limit:,} chunks wait for their turn"
-                if unfinished >= self._queue_limit
-                else f"the job {event.job} belongs to another client"
-            )
+        load = self._clients.get(event.client) or Load()
+        if (reason := self._objection(event, job, load)) is not None:
             payload = Failure(None, "Refused", reason, "").to_bytes()
             out.append(Fail(event.client, event.job, event.chunk, "refused", payload))
             return
+        self._clients[event.client] = load
+        load.chunks += 1
+        load.size += len(event.payload)
         if job is None:
-            job = self._jobs[event.job] = _Job(event.client, event.job, self._floor)
-        chunk = _Chunk(job, event.chunk, event.task, event.payload, event.retries)
+            group = self._group(event.client, event.group)
+            job = self._jobs[event.job] = Job(event.client, event.job, group, event.priority)
+        group = job.group
+        chunk = Chunk(job, event.chunk, event.task, event.payload, event.retries, event.timeout, group.pace(event.task))
         job.chunks[event.chunk] = chunk
-        job.queue.append(chunk)
-        self._unfinished[event.client] = unfinished + 1
-        if len(job.queue) == 1:
-            self._enlist(job)
+        group.unfinished += 1
+        self._queue(chunk, now)
+
+    def _objection(self, event: Submitted, job: Job | None, load: Load) -> str | None:
+        if load.chunks >= self._queue_limit:
+            return f"more than {self._queue_limit:,} chunks wait for their turn"
+        if load.chunks and load.size + len(event.payload) > self._bytes_limit:
+            return f"the chunks that wait for their turn have more than {self._bytes_limit:,} bytes"
+        if job is not None and job.client != event.client:
+            return f"the job {event.job} belongs to another client"
+        return None
+
+    def _group(self, client: bytes, name: str) -> Group:
+        key = (client, name)
+        if (group := self._groups.get(key)) is None:
+            if len(self._groups) > 2 * IDLE_GROUPS:
+                self._groups = {key: each for key, each in self._groups.items() if self._remembered(each)}
+                for idle in [key for key, each in self._groups.items() if not each.unfinished][:-IDLE_GROUPS]:
+                    del self._groups[idle]
+            group = self._groups[key] = Group(key)
+        return group
+
+    def _remembered(self, group: Group) -> bool:
+        return group.unfinished > 0 or group.account.settled > self._floor
+
+    def _forget_groups(self, client: bytes) -> None:
+        self._groups = {key: group for key, group in self._groups.items() if key[0] != client}
 
     def _answered(
         self,
@@ -202,107 +157,146 @@ class JobTable:
         if chunk is None or chunk.worker is None or chunk.worker.name != event.worker:
             self.late += 1
             return
+        worker, client = chunk.worker, chunk.job.client
         match event:
             case ChunkDone():
-                self._finish(chunk, Move.FINISH, now)
-                out.append(Deliver(chunk.job.client, event.job, event.chunk, event.seconds, event.payload))
+                chunk.pace.learn(event.seconds)
+                self._finish(chunk, Move.FINISH, min(event.seconds, now - chunk.started), now)
+                out.append(Deliver(client, event.job, event.chunk, event.seconds, event.payload))
             case ChunkFailed():
-                self._finish(chunk, Move.FAIL, now)
-                out.append(Fail(chunk.job.client, event.job, event.chunk, event.reason, event.payload))
+                self._finish(chunk, Move.FAIL, now - chunk.started, now)
+                out.append(Fail(client, event.job, event.chunk, event.reason, event.payload))
             case ChunkLost():
                 self._lose(chunk, event.reason, now, out)
             case ChunkReturned():
-                self._release(chunk, now)
-                self._requeue(chunk, Move.RETURN)
+                chunk.patient = not worker.leaving
+                self._requeue(chunk, Move.RETURN, 0.0, now)
 
-    def _lose(self, chunk: _Chunk, reason: str, now: float, out: list[Instruction]) -> None:
+    def _lose(self, chunk: Chunk, reason: str, now: float, out: list[Instruction]) -> None:
         if chunk.retries > 0:
             chunk.retries -= 1
-            self._release(chunk, now)
-            self._requeue(chunk, Move.RETRY)
+            self._requeue(chunk, Move.RETRY, now - chunk.started, now)
             return
-        self._finish(chunk, Move.FAIL, now)
+        self._finish(chunk, Move.FAIL, now - chunk.started, now)
         payload = Failure(None, "Lost", reason, "").to_bytes()
         out.append(Fail(chunk.job.client, chunk.job.name, chunk.number, "lost", payload))
 
     def _gone(self, name: bytes, reason: str, now: float, out: list[Instruction]) -> None:
         if (worker := self._workers.pop(name, None)) is None:
             return
-        for chunk in sorted(worker.chunks, key=lambda chunk: chunk.number, reverse=True):
-            self._lose(chunk, reason, now, out)
+        # What was sent ahead was not begun: it has not had its try. The last is queued first, so the order is kept.
+        for place, chunk in reversed(list(enumerate(worker.chunks))):
+            if place < worker.slots or worker.leaving:
+                self._lose(chunk, reason, now, out)
+            else:
+                self._requeue(chunk, Move.RETURN, 0.0, now)
 
-    def _cancel(self, job: _Job, out: list[Instruction]) -> None:
-        for chunk in job.chunks.values():
+    def _cancel(self, job: Job, now: float, out: list[Instruction]) -> None:
+        for chunk in list(job.chunks.values()):
             if chunk.worker is not None:
                 out.append(Drop(chunk.worker.name, job.name, chunk.number))
-                chunk.worker.chunks.discard(chunk)
-                chunk.worker = None
+                self._release(chunk, now - chunk.started)
             chunk.move(Move.CANCEL)
-        self._settle(job, len(job.chunks))
-        job.chunks.clear()
+            self._settle(chunk)
+        job.group.queued -= len(job.queue)
         job.queue.clear()
         del self._jobs[job.name]
+        self._in_line(job, now)
 
-    def _finish(self, chunk: _Chunk, move: Move, now: float) -> None:
-        self._release(chunk, now)
+    # A chunk's way
+
+    def _queue(self, chunk: Chunk, now: float, *, first: bool = False) -> None:
+        job, group = chunk.job, chunk.job.group
+        if not group.waiting:
+            next_group = self._turns.first(now)
+            group.account.rise(next_group.account.used(now) if next_group else self._floor, now)
+        if not job.waiting:
+            next_job = group.jobs.first(now)
+            job.account.rise(next_job.account.used(now) if next_job else group.floor, now)
+        begins = not job.waiting
+        (job.queue.appendleft if first else job.queue.append)(chunk)
+        group.queued += 1
+        if begins or first:
+            self._in_line(job, now)
+
+    def _requeue(self, chunk: Chunk, move: Move, seconds: float, now: float) -> None:
+        self._release(chunk, seconds)
         chunk.move(move)
+        self._queue(chunk, now, first=True)
+
+    def _finish(self, chunk: Chunk, move: Move, seconds: float, now: float) -> None:
+        self._release(chunk, seconds)
+        chunk.move(move)
+        self._settle(chunk)
         job = chunk.job
         del job.chunks[chunk.number]
-        self._settle(job, 1)
         if not job.chunks:
             del self._jobs[job.name]
+        self._in_line(job, now)
 
-    def _settle(self, job: _Job, answered: int) -> None:
-        if (left := self._unfinished[job.client] - answered) > 0:
-            self._unfinished[job.client] = left
-        else:
-            del self._unfinished[job.client]
+    def _settle(self, chunk: Chunk) -> None:
+        client = chunk.job.client
+        chunk.job.group.unfinished -= 1
+        load = self._clients[client]
+        load.chunks -= 1
+        load.size -= len(chunk.payload)
+        if not load.chunks:
+            del self._clients[client]
 
-    def _release(self, chunk: _Chunk, now: float) -> None:
-        """Take a chunk from its worker and charge its job for the slot time that it really had."""
+    def _release(self, chunk: Chunk, seconds: float) -> None:
+        """Take a chunk from its worker, and charge for the slot time that it really had."""
         assert chunk.worker is not None
-        chunk.worker.chunks.discard(chunk)
+        del chunk.worker.chunks[chunk]
+        chunk.worker.long -= chunk.long
         chunk.worker = None
-        job = chunk.job
-        job.usual = max(now - chunk.started, 0.0)
-        job.consumed += job.usual - chunk.charged
-        if job.queue:
-            self._enlist(job)
+        for account in (chunk.job.account, chunk.job.group.account):
+            account.end(chunk.started, chunk.expected, max(seconds, 0.0) + COST)
 
-    def _requeue(self, chunk: _Chunk, move: Move) -> None:
-        chunk.move(move)
-        chunk.job.queue.appendleft(chunk)
-        self._enlist(chunk.job)
-
-    def _enlist(self, job: _Job) -> None:
-        """Give the job its place in the order; the entries it had before are out of date from here on."""
-        self._turns += 1
-        job.turn = self._turns
-        heappush(self._order, (job.consumed, job.turn, job))
-        if len(self._order) > 64 + 4 * len(self._jobs):
-            self._order = sorted(entry for entry in self._order if self._valid(entry))
-
-    def _valid(self, entry: tuple[float, int, _Job]) -> bool:
-        return entry[1] == entry[2].turn and bool(entry[2].queue)
+    def _in_line(self, job: Job, now: float) -> None:
+        """Give a job and its group their places, after what they want or what they have had has changed."""
+        if job.waiting:
+            job.group.jobs.enlist(job, now)
+        if job.group.waiting:
+            self._turns.enlist(job.group, now)
 
     def _assign(self, now: float, out: list[Instruction]) -> None:
-        while self._order:
-            if not self._valid(self._order[0]):
-                heappop(self._order)
-                continue
-            worker = max(self._workers.values(), key=lambda worker: worker.free, default=None)
-            if worker is None or worker.free <= 0:
+        while self._has_room() and (group := self._turns.first(now)) is not None:
+            job = group.jobs.first(now)
+            assert job is not None
+            if (worker := self._place(job.queue[0])) is None:
                 return
-            _, _, job = heappop(self._order)
-            self._floor = max(self._floor, job.consumed)
+            self._floor, group.floor = group.account.used(now), job.account.used(now)
             chunk = job.queue.popleft()
+            group.queued -= 1
             chunk.move(Move.ASSIGN)
-            chunk.worker, chunk.started, chunk.charged = worker, now, job.usual
-            worker.chunks.add(chunk)
-            job.consumed += job.usual
-            if job.queue:
-                self._enlist(job)
-            out.append(Assign(worker.name, job.name, chunk.number, chunk.task, chunk.payload))
+            chunk.worker, chunk.started = worker, now
+            chunk.expected, chunk.long = chunk.pace.mean + COST, chunk.pace.mean >= SHORT
+            worker.chunks[chunk] = None
+            worker.long += chunk.long
+            job.account.begin(now, chunk.expected)
+            group.account.begin(now, chunk.expected)
+            self._in_line(job, now)
+            out.append(Assign(worker.name, job.name, chunk.number, chunk.task, chunk.timeout, chunk.payload))
+
+    def _has_room(self) -> bool:
+        """Whether any worker may take any chunk; asked after each event, so it is quick."""
+        for worker in self._workers.values():
+            if len(worker.chunks) < worker.slots * (1 + AHEAD) and not worker.leaving:
+                return True
+        return False
+
+    def _place(self, chunk: Chunk) -> Worker | None:
+        """Return the worker with most free slots, else where there is most room to send a short chunk ahead."""
+        best, most = None, 0.0
+        for worker in self._workers.values():
+            if (free := worker.free) > most:
+                best, most = worker, free
+        if best is not None or chunk.patient or not chunk.pace.ahead or len(chunk.payload) > AHEAD_BYTES:
+            return best
+        for worker in self._workers.values():
+            if (room := worker.room_ahead(chunk)) > most:
+                best, most = worker, room
+        return best
 
     def _count_slots(self, out: list[Instruction]) -> None:
         capacity = sum(worker.slots for worker in self._workers.values() if not worker.leaving)

@@ -188,7 +188,7 @@ class Leaving(Message):
     life: str
 
 
-# The bus, chunk plane, section 4
+# The bus, chunk plane, section 4. A `payload` that is None is the second frame of its message.
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,20 +227,24 @@ class Unknown(Message):
 
 @dataclass(frozen=True, slots=True)
 class Beat(Message):
-    """Once a second: the sender lives."""
+    """Twice a second: the sender lives."""
 
     tag: ClassVar[str] = "beat"
 
 
 @dataclass(frozen=True, slots=True)
 class Submit(Message):
-    """A chunk to run; the payload holds its items."""
+    """A chunk to run. `rank` is its job's priority, folded (`codec.fold`); the payload holds its items."""
 
     tag: ClassVar[str] = "submit"
     job: str
     chunk: int
     task: str
     retries: int
+    timeout: float
+    group: str
+    rank: int
+    payload: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,12 +265,14 @@ class Capacity(Message):
 
 @dataclass(frozen=True, slots=True)
 class Run(Message):
-    """Run this chunk; the payload holds its items."""
+    """Run this chunk, for at most `timeout` seconds (0: no limit); the payload holds its items."""
 
     tag: ClassVar[str] = "run"
     job: str
     chunk: int
     task: str
+    timeout: float
+    payload: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,16 +292,18 @@ class Done(Message):
     job: str
     chunk: int
     seconds: float
+    payload: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed(Message):
-    """A chunk failed: `raised` by the task, `lost` with its slots, or `refused`; the payload tells more."""
+    """A chunk failed: `raised`, `lost` with its slots, `refused`, or over its `timeout`; the payload tells more."""
 
     tag: ClassVar[str] = "failed"
     job: str
     chunk: int
     reason: str
+    payload: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +318,7 @@ class Lost(Message):
 
 @dataclass(frozen=True, slots=True)
 class Returned(Message):
-    """The chunk was not begun: the worker is stopping."""
+    """The chunk was not begun, or not finished by a worker that stops: it is free to run elsewhere."""
 
     tag: ClassVar[str] = "returned"
     job: str

@@ -143,7 +143,9 @@ def _of_array(array: Any) -> Extension:
     if dtype not in ARRAY_DTYPES:
         raise TypeError(f"numpy.ndarray of {array.dtype}")
     shape = ",".join(map(str, array.shape))
-    return Extension(ARRAY, f"{dtype} {shape}\n".encode() + array.tobytes())
+    # In C order, as bytes; without a copy of its own where the array is laid out like that.
+    elements = array.reshape(-1).view("u1").data if array.size else b""
+    return Extension(ARRAY, b"".join((f"{dtype} {shape}\n".encode(), elements)))
 
 
 def _of_figure(figure: Any) -> object:

@@ -1,0 +1,82 @@
+"""What pages are told of jobs: added up by signal, from any thread, and gone when all are over."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+import databench
+from databench.errors import AnalysisError
+from databench.progress import Progress
+from databench.session import Session
+from databench.state import State
+from databench.tally import Tally
+from tests.author import Live, declared, living
+
+
+@databench.task
+def negative(number: int) -> int:
+    return -number
+
+
+@pytest.fixture
+def pi() -> Iterator[databench.Analysis]:
+    with declared("tallied") as analysis:
+        yield analysis
+
+
+@pytest.fixture
+async def live(pi: databench.Analysis) -> AsyncIterator[Live]:
+    async with living(pi) as live:
+        yield live
+
+
+def far(done: int, total: int | None, remaining: float | None = 1.0, failed: int = 0) -> Progress:
+    return Progress(done, 1, failed, total, 2.0, remaining, 3.0)
+
+
+def test_jobs_of_a_signal_are_added_up_until_all_are_over() -> None:
+    state = State("progress")
+    tally = Tally(state)
+    tally.report("run", "a", far(1, 10))
+    tally.report("run", "b", far(4, 20, remaining=5.0, failed=1))
+    tally.report("other", "c", far(1, 1))
+    assert state["run"] == Progress(5, 2, 1, 30, 4.0, 5.0, 3.0)
+    tally.report("run", "a", far(10, 10))
+    tally.report("run", "a", None)
+    assert state["run"].done == 14, "what is over counts as long as others go on"
+    tally.report("run", "b", None)
+    assert list(state) == ["other"]
+    tally.report("other", "c", None)
+    tally.report("other", "never begun", None)
+    assert list(state) == []
+
+
+def test_what_nobody_knows_of_one_nobody_knows_of_all() -> None:
+    state = State("progress")
+    tally = Tally(state)
+    tally.report("run", "a", far(1, 10))
+    tally.report("run", "b", far(4, None, remaining=None))
+    assert (state["run"].total, state["run"].remaining) == (None, None)
+
+
+async def test_pages_are_told_how_far_the_jobs_of_a_handler_are(pi: databench.Analysis, live: Live) -> None:
+    @pi.signals.on("plain")
+    def plain(session: Session) -> None:
+        results = session.map(negative, range(3), ordered=True).result()
+        results += [session.submit(negative, 3).result(), *session.starmap(negative, [(4,)])]
+        session.emit("results", results)
+
+    told: list[object] = []
+    live.session.progress.watch(lambda: told.append(live.session.progress.get("plain")))
+    live.send("plain")
+    assert await live.get("results") == [[0, -1, -2, -3, -4]]
+    await live.idle()
+    assert told[-1] is None
+    first = next(each for each in told if isinstance(each, Progress))
+    assert first.total == 3
+    assert dict(live.session.progress) == {}
+
+
+async def test_jobs_of_a_session_are_begun_in_its_handlers_only(pi: databench.Analysis, live: Live) -> None:
+    with pytest.raises(AnalysisError, match=r"session\.map was called outside of a handler of that session"):
+        live.session.map(negative, [1])

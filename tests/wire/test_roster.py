@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from databench.wire.messages import Leaving, Present, Who
-from databench.wire.roster import SILENCE, Member, Roster, owner
+from databench.wire.messages import Gone, Leaving, Present, Who
+from databench.wire.roster import PROOF, SILENCE, Member, Roster, owner
 
 
 def present(name: str, life: str = "1", kind: str = "runner", detail: bytes = b"") -> Present:
@@ -102,3 +102,15 @@ def test_only_what_a_lost_runner_owned_moves() -> None:
     before = {name: owner(name, ["r1", "r2", "r3"]) for name in names}
     after = {name: owner(name, ["r1", "r3"]) for name in names}
     assert {name for name in names if before[name] != after[name]} == {n for n in names if before[n] == "r2"}
+
+
+def test_who_is_said_to_be_gone_has_a_moment_to_show_that_it_is_not() -> None:
+    roster = Roster(["runner"])
+    for name in ("a", "b", "c"):
+        roster.handle(Present("runner", name, "1", b""), 100.0)
+        assert roster.handle(Gone("runner", name, "0" if name == "c" else "1"), 101.0) == []
+    roster.handle(Present("runner", "b", "1", b""), 101.2)
+    assert roster.expire(101.0 + PROOF) == []
+    assert [member.name for member in roster.expire(101.1 + PROOF)] == ["a"]
+    assert [member.name for member in roster.present("runner")] == ["b", "c"]
+    assert roster.handle(Gone("runner", "unknown", "1"), 102.0) == []

@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterable
 
 from databench.bus.address import addresses
+from databench.wire import codec, topics
 from databench.wire.dispatch import Dispatcher
+from databench.wire.messages import Gone
 from databench.wire.outbox import Outgoing
 from databench_broker.sockets import Forwarder, Router
 
@@ -35,8 +37,12 @@ class Broker:
         self._dispatcher.receive(sender, envelope, payload, time.monotonic())
 
     def disconnected(self, sender: bytes) -> None:
-        """Learn that a connection was closed."""
+        """Learn that a connection was closed; the gateways are told of a runner's."""
         self._dispatcher.disconnected(sender, time.monotonic())
+        kind, _, rest = sender.decode(errors="replace").partition(":")
+        name, _, life = rest.rpartition(":")
+        if kind == "runner":
+            self._forwarder.publish(topics.PRESENCE, codec.encode(Gone(kind, name, life)))
 
     def outgoing(self) -> Iterable[Outgoing]:
         """Return what is to be sent."""

@@ -22,6 +22,8 @@ from databench.wire.outbox import Outgoing
 
 log = logging.getLogger(__name__)
 
+OWN = "inproc://broker"
+"""Where the broker publishes what it has to say itself."""
 FLUSH = 64
 """Messages that are received before what they lead to is sent."""
 
@@ -50,10 +52,19 @@ class Forwarder:
         except ConfigError:
             self._context.destroy(linger=0)
             raise
+        # What the broker itself publishes comes the same way as everybody's.
+        _bind(self._inward, OWN)
+        self._publisher = configure(self._context.socket(zmq.PUB))
+        self._publisher.connect(OWN)
         # Everything is wanted from every publisher at once, so a new subscriber never waits for them to learn of it.
         self._inward.send(b"\x01")
         self._thread = threading.Thread(target=self._forward, name="forwarder", daemon=True)
         self._thread.start()
+
+    def publish(self, topic: bytes, frame: bytes) -> None:
+        """Send to all who subscribed to the topic."""
+        with suppress(zmq.Again):
+            self._publisher.send_multipart((topic, frame), zmq.NOBLOCK)
 
     def _forward(self) -> None:
         with suppress(zmq.ContextTerminated):
@@ -63,6 +74,7 @@ class Forwarder:
 
     def close(self) -> None:
         """Stop forwarding; returns when the sockets are closed."""
+        self._publisher.close(linger=0)
         self._context.term()
         self._thread.join()
 

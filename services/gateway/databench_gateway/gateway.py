@@ -14,7 +14,8 @@ from databench.config import Settings
 from databench.errors import RemoteProtocolError
 from databench.wire import codec, topics
 from databench.wire.catalog import Catalog
-from databench.wire.messages import SIGNAL_PLANE, Attach, Ended, Leaving, Message, Present, Reload, Who
+from databench.wire.messages import SIGNAL_PLANE, Attach, Ended, Gone, Leaving, Message, Present, Reload, Who
+from databench.wire.roster import PROOF
 from databench_gateway.bridge import Bridge, ConnectionEndError, Relay
 from databench_gateway.hosts import Hosts
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 EXPIRY_INTERVAL = 1.0
 """Seconds between two looks for runners that are gone."""
+MARGIN = 0.05
+"""Seconds by which a look comes later than what it looks for."""
 OWNER_PATIENCE = 5.0
 """Seconds that a viewer waits for a runner, as while one is restarted."""
 
@@ -129,6 +132,8 @@ class Gateway:
         except (RemoteProtocolError, IndexError) as error:
             log.warning("dropped a malformed presence: %s", error)
             return
+        if isinstance(message, Gone):
+            self._doubt()
         if not isinstance(message, Present | Leaving) or message.kind != "runner":
             return
         if self._development and isinstance(message, Leaving):
@@ -148,14 +153,24 @@ class Gateway:
                 bridge.deliver(codec.encode(word))
                 bridge.close(1012, "the runner of this analysis is gone")
 
+    def _doubt(self) -> None:
+        """The broker has lost somebody's connection: ask who is there, and soon look who answered."""
+        if self._bus is not None:
+            self._bus.publish(topics.WHO, codec.encode(Who()))
+            asyncio.get_running_loop().call_later(PROOF + MARGIN, self._lose_silent)
+
+    def _lose_silent(self) -> None:
+        if self._bus is not None and self._bus.up:
+            gone = self._hosts.expire(asyncio.get_running_loop().time())
+            if gone:
+                log.warning("gone, or silent for too long: %s", ", ".join(sorted(gone)))
+                self._changed.set()
+            self._lose(gone)
+
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_INTERVAL)
-            if self._bus is not None and self._bus.up:
-                gone = self._hosts.expire(asyncio.get_running_loop().time())
-                if gone:
-                    log.warning("silent for too long: %s", ", ".join(sorted(gone)))
-                self._lose(gone)
+            self._lose_silent()
 
     # Viewers
 

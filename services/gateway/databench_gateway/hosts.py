@@ -5,7 +5,7 @@ Pure: messages and the time come in. Owns the choice of the runner, as docs/prot
 
 from databench.wire import catalog
 from databench.wire.catalog import Catalog, Offer
-from databench.wire.messages import Leaving, Message, Present
+from databench.wire.messages import Gone, Leaving, Message, Present
 from databench.wire.roster import Roster, owner
 
 
@@ -22,7 +22,7 @@ class Hosts:
 
         Raises RemoteProtocolError for an offer that is none.
         """
-        if not isinstance(message, Present | Leaving) or message.kind != "runner":
+        if not isinstance(message, Present | Leaving | Gone) or message.kind != "runner":
             return set()
         if isinstance(message, Present) and self._details.get(message.name) != message.detail:
             self._offers[message.name] = catalog.from_bytes(message.detail)

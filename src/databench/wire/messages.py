@@ -188,6 +188,16 @@ class Leaving(Message):
     life: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gone(Message):
+    """The broker lost a service's connection: it is gone, unless it says that it is present."""
+
+    tag: ClassVar[str] = "gone"
+    kind: str
+    name: str
+    life: str
+
+
 # The bus, chunk plane, section 4. A `payload` that is None is the second frame of its message.
 
 
@@ -344,7 +354,7 @@ Vocabulary = tuple[type[Message], ...]
 
 FROM_BROWSER: Vocabulary = (Attach, Signal, Ack)
 TO_BROWSER: Vocabulary = (Attached, Signal, Accepted, Gap, StateChange, Broadcast, Missed, Ended, Reload)
-SIGNAL_PLANE: Vocabulary = (Opened, Relayed, Closed, Present, Who, Leaving)
+SIGNAL_PLANE: Vocabulary = (Opened, Relayed, Closed, Present, Who, Leaving, Gone)
 TO_BROKER: Vocabulary = (
     Join,
     Beat,

@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from databench.wire.messages import Leaving, Message, Present
+from databench.wire.messages import Gone, Leaving, Message, Present
 
 SILENCE = 10.0
 """Seconds without a sign after which a service counts as gone: ten announcements, so that C code which
 holds the interpreter for some seconds is not mistaken for death."""
+
+PROOF = 0.5
+"""Seconds that a service has to say that it is present, when the broker has lost its connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,11 @@ class Roster:
             case Leaving(kind, name, life):
                 member = self._members.get((kind, name))
                 return [self._remove(member)] if member is not None and member.life == life else []
+            case Gone(kind, name, life):
+                member = self._members.get((kind, name))
+                if member is not None and member.life == life:
+                    # A connection may break while the process lives: it is heard again, or is silent from here on.
+                    self._seen[kind, name] = min(self._seen[kind, name], now - SILENCE + PROOF)
         return []
 
     def expire(self, now: float) -> list[Member]:

@@ -117,7 +117,7 @@ async def _connect(gateway: Gateway, socket: WebSocket, name: str) -> None:
         log.warning("refused a page from %s", socket.headers.get("origin"))
         await _refuse(socket, 4005, "pages of other sites may not connect; DATABENCH_ORIGINS lists those that may")
         return
-    if gateway.offered() and gateway.catalog().entry(name) is None:
+    if gateway.offered() and not gateway.knows(name):
         await _refuse(socket, 4004, f"there is no analysis {name[:40]!r} here")
         return
     await gateway.serve(Bridge(socket, secrets.token_hex(8), gateway.name, name))

@@ -19,6 +19,11 @@ log = logging.getLogger(__name__)
 
 ATTACH_PATIENCE = 10.0
 """Seconds a browser has for its first message."""
+WRITE_PATIENCE = 20.0
+"""Seconds that a frame may wait for a page to read, and one more for each `SLOWEST` bytes of it."""
+SLOWEST = 50_000
+SHUT_PATIENCE = 2.0
+"""Seconds in which a page has to take the close code."""
 FRAME_LIMIT = 64_000
 """Frames that wait for the socket are joined up to this size, in bytes."""
 BACKLOG = 16 * 2**20
@@ -53,6 +58,8 @@ class Bridge:
         self._waiting = 0
         self._ready = asyncio.Event()
         self._closing: ConnectionEndError | None = None
+        self._patience: asyncio.Timeout | None = None
+        """While a frame is being sent: how long that may take."""
 
     # From the runner
 
@@ -62,6 +69,9 @@ class Bridge:
             return
         if self._waiting and self._waiting + len(frame) > BACKLOG:
             self.close(4008, "the page does not read what it is sent")
+            if self._patience is not None:
+                # It would not read what waits now, either.
+                self._patience.reschedule(asyncio.get_running_loop().time())
             return
         self._outbox.append(frame)
         self._waiting += len(frame)
@@ -109,7 +119,8 @@ class Bridge:
             async with asyncio.timeout(ATTACH_PATIENCE):
                 frame = await self._receive()
         except TimeoutError:
-            raise ConnectionEndError(4000, f"no attach message within {ATTACH_PATIENCE:g} s") from None
+            # No fault of the page, perhaps: its first word may be held up on the way.
+            raise ConnectionEndError(4008, f"no attach message within {ATTACH_PATIENCE:g} s") from None
         messages = self._checked(frame)
         if len(messages) != 1 or not isinstance(messages[0], Attach):
             raise ConnectionEndError(4000, "the first message is not attach")
@@ -149,7 +160,12 @@ class Bridge:
             while self._outbox:
                 frame = self._next_frame()
                 try:
-                    await self._socket.send_bytes(frame)
+                    async with asyncio.timeout(WRITE_PATIENCE + len(frame) / SLOWEST) as self._patience:
+                        await self._socket.send_bytes(frame)
+                    self._patience = None
+                except TimeoutError:
+                    # Neither the system nor a ping ends a connection whose other side takes nothing.
+                    raise ConnectionEndError(4008, "the page does not read what it is sent") from None
                 except (WebSocketDisconnect, RuntimeError):
                     # The page went away meanwhile; how, the reading side learns.
                     return
@@ -172,6 +188,7 @@ class Bridge:
         # A close frame holds 125 bytes, two of them the code.
         reason = closing.reason.encode()[:120].decode(errors="ignore")
         try:
-            await self._socket.close(closing.code, reason)
-        except (RuntimeError, WebSocketDisconnect):
-            log.debug("viewer %s was gone already", self.viewer)
+            async with asyncio.timeout(SHUT_PATIENCE):
+                await self._socket.close(closing.code, reason)
+        except (RuntimeError, WebSocketDisconnect, TimeoutError):
+            log.debug("viewer %s was gone already, or does not read", self.viewer)

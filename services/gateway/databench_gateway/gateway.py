@@ -25,6 +25,8 @@ EXPIRY_INTERVAL = 1.0
 """Seconds between two looks for runners that are gone."""
 MARGIN = 0.05
 """Seconds by which a look comes later than what it looks for."""
+ACQUAINTANCE = 2.0
+"""Seconds after which a gateway that has joined a bus knows all who are there."""
 OWNER_PATIENCE = 5.0
 """Seconds that a viewer waits for a runner, as while one is restarted."""
 
@@ -55,6 +57,8 @@ class Gateway:
         self._departed: set[str] = set()
         """Development: runners that are gone while their viewers wait for them."""
         self._changed = asyncio.Event()
+        self._acquainted = 0.0
+        """When it knows all who are there."""
         self._expiring: asyncio.Task[None] | None = None
 
     # The service
@@ -62,7 +66,7 @@ class Gateway:
     async def start(self, bus: Bus) -> None:
         """Ask who is there; a gateway without runners is ready to say so."""
         self._bus = bus
-        bus.publish(topics.WHO, codec.encode(Who()))
+        self._get_acquainted(bus)
         self._expiring = asyncio.get_running_loop().create_task(self._expire())
 
     async def stop(self) -> None:
@@ -80,7 +84,11 @@ class Gateway:
     def bus_up(self) -> None:
         """The broker is there: ask who is, too."""
         if self._bus is not None:
-            self._bus.publish(topics.WHO, codec.encode(Who()))
+            self._get_acquainted(self._bus)
+
+    def _get_acquainted(self, bus: Bus) -> None:
+        self._acquainted = asyncio.get_running_loop().time() + ACQUAINTANCE
+        bus.publish(topics.WHO, codec.encode(Who()))
 
     def bus_down(self) -> None:
         """The broker is gone: what is under way is lost, so viewers come back with the last number they saw.
@@ -124,6 +132,10 @@ class Gateway:
     def offered(self) -> bool:
         """Return whether any runner told what it offers."""
         return bool(self._hosts.offers())
+
+    def knows(self, analysis: str) -> bool:
+        """Return whether there is such an analysis, or was since this gateway began."""
+        return self._hosts.knows(analysis)
 
     def _hear(self, frames: Sequence[bytes]) -> None:
         try:
@@ -201,15 +213,29 @@ class Gateway:
                     del self._audiences[place]
 
     async def _owner(self, analysis: str, token: str | None) -> str:
-        """Return the runner that a page belongs to, waiting a little for one to come."""
-        try:
-            async with asyncio.timeout(OWNER_PATIENCE):
-                while (runner := self._hosts.owner(analysis, token)) is None and not self.offered():
-                    self._changed.clear()
+        """Return the runner that a page belongs to, waiting a little for one to come.
+
+        Raises ConnectionEndError where there is none.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while True:
+            runner = self._hosts.owner(analysis, token)
+            if token is not None and not self._hosts.made(token) and loop.time() < self._acquainted:
+                # Its runner may be one that was not heard yet.
+                until = self._acquainted
+            elif runner is None and (self.knows(analysis) or not self.offered()):
+                until = begun + OWNER_PATIENCE
+            else:
+                break
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(until):
                     await self._changed.wait()
-        except TimeoutError:
-            missing = " and no ".join(self.missing()) or "runner"
-            raise ConnectionEndError(1013, f"there is no {missing} now") from None
+            except TimeoutError:
+                if until != self._acquainted:
+                    missing = " and no ".join(self.missing()) or "runner"
+                    raise ConnectionEndError(1013, f"there is no {missing} now") from None
         if runner is None:
             raise ConnectionEndError(4004, f"there is no analysis {analysis[:40]!r} here")
         return runner

@@ -16,6 +16,8 @@ class Hosts:
         self._roster = Roster(["runner"])
         self._details: dict[str, bytes] = {}
         self._offers: dict[str, Offer] = {}
+        self._seen: set[str] = set()
+        """Every analysis that was ever offered."""
 
     def handle(self, message: Message, now: float) -> set[str]:
         """Take a message of the presence topic; return the names of the runners that are gone through it.
@@ -27,6 +29,7 @@ class Hosts:
         if isinstance(message, Present) and self._details.get(message.name) != message.detail:
             self._offers[message.name] = catalog.from_bytes(message.detail)
             self._details[message.name] = message.detail
+            self._seen.update(entry.name for entry in self._offers[message.name].catalog.entries)
         return self._forget({member.name for member in self._roster.handle(message, now)})
 
     def expire(self, now: float) -> set[str]:
@@ -52,6 +55,15 @@ class Hosts:
         marked = [name for name in offering if dot and self._offers[name].mark == mark]
         holding = [name for name in offering if analysis in self._offers[name].held]
         return owner(analysis, marked or holding or offering)
+
+    def knows(self, analysis: str) -> bool:
+        """Return whether the analysis is offered, or was: then its runner may come back."""
+        return analysis in self._seen
+
+    def made(self, token: str | None) -> bool:
+        """Return whether a live runner made this token, as far as its mark tells."""
+        mark, dot, _ = (token or "").partition(".")
+        return bool(dot) and any(offer.mark == mark for offer in self._offers.values())
 
     def _names(self) -> list[str]:
         return [member.name for member in self._roster.present("runner")]

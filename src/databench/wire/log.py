@@ -167,10 +167,13 @@ class SessionLog:
         """
         cursor, ring, bounds = self._cursors[viewer], self._ring, self._bounds
         head = b""
-        if cursor.sent < ring.first - 1:
+        if cursor.acked < ring.first - 1:
+            if cursor.sent > cursor.acked:
+                # What is on its way is not kept any more: only its acknowledgement makes room for something else.
+                return b""
             head = codec.encode(Gap(ring.first - 1, ring.first - 1 - cursor.sent))
-            cursor.sent = ring.first - 1
-        sent, acked = cursor.sent, self._place(cursor)
+            cursor.sent = cursor.acked = ring.first - 1
+        sent, acked = cursor.sent, cursor.acked
         if sent == ring.last:
             return head
         until = min(

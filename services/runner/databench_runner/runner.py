@@ -58,6 +58,8 @@ class Runner:
         self._settings = settings
         self._loaded = Loaded(catalog.EMPTY, {})
         self._viewers: dict[str, Viewer] = {}
+        self._cut_off: dict[str, str] = {}
+        """Viewers that were detached when the broker was gone, and their gateways."""
         self._hosting = Hosting(settings, self._deliver, self._held_changed)
         self._engine: BusEngine | None = None
         self._engines: Engines | None = None
@@ -113,14 +115,18 @@ class Runner:
     # The bus
 
     def bus_up(self) -> None:
-        """The broker is there."""
+        """The broker is there: gateways that it never lost hold connections of viewers that were detached."""
+        for viewer, gateway in self._cut_off.items():
+            self._refuse(gateway, viewer, 1012, "the runner was cut off")
+        self._cut_off.clear()
         if self._engine is not None:
             self._engine.bus_up()
 
     def bus_down(self) -> None:
         """The broker is gone: viewers will attach again, and what is emitted meanwhile waits in the logs."""
         self._gateways = Roster(["gateway"])
-        for viewer in list(self._viewers):
+        for viewer, place in list(self._viewers.items()):
+            self._cut_off[viewer] = place.gateway
             self._close(viewer, done=False)
         if self._engine is not None:
             self._engine.bus_down()

@@ -13,8 +13,8 @@ SILENCE = 10.0
 """Seconds without a sign after which a service counts as gone: ten announcements, so that C code which
 holds the interpreter for some seconds is not mistaken for death."""
 
-PROOF = 0.5
-"""Seconds that a service has to say that it is present, when the broker has lost its connection."""
+PROOF = 1.5
+"""Seconds that a service whose connection the broker lost has to connect anew and say that it is present."""
 
 
 @dataclass(frozen=True, slots=True)

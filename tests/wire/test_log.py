@@ -199,6 +199,14 @@ def test_an_older_acknowledgement_changes_nothing(watched: SessionLog) -> None:
     assert watched.room()
 
 
+def test_a_closed_log_keeps_nothing_and_has_no_room(session_log: SessionLog) -> None:
+    fill(session_log, 3)
+    session_log.close()
+    assert not session_log.room()
+    assert not session_log.offer("s", b"x")
+    assert (session_log.first, session_log.last) == (1, 0)
+
+
 def test_each_viewer_gets_everything(watched: SessionLog) -> None:
     fill(watched, 3)
     assert taken(watched) == [1, 2, 3]

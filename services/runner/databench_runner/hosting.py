@@ -20,7 +20,6 @@ from databench.progress import Report
 from databench.session import Deliver, Session
 from databench.threadpool import Threads
 from databench.wire.rates import RateLimit
-from databench_runner.memory import Tidying
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +53,6 @@ class Hosting:
         self._sessions: dict[str, Hosted] = {}
         self._held: Counter[str] = Counter()
         self._threads = Threads()
-        self._tidying = Tidying()
 
     @property
     def held(self) -> frozenset[str]:
@@ -118,7 +116,6 @@ class Hosting:
         hosted.session.end(reason)
         hosted.handling.end()
         del self._sessions[hosted.session.token]
-        self._tidying.ask()
         self._held[hosted.analysis.name] -= 1
         if not self._held[hosted.analysis.name]:
             del self._held[hosted.analysis.name]

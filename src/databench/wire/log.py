@@ -142,8 +142,9 @@ class SessionLog:
             self._measure()
 
     def close(self) -> None:
-        """Have no room any more."""
+        """Have no room any more, and keep nothing: a session outlives its end until the last thread lets go of it."""
         self._closed = True
+        self._ring = Ring(self._bounds)
         self._free = 0
 
     def leave_behind(self, now: float) -> bool:

@@ -4,15 +4,17 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
-import psutil
-
 from benchmarks.signals import workload
+from benchmarks.signals.aims import Aim
+from benchmarks.signals.bench import Bench
 from benchmarks.signals.protocols.contract import Client
 
 SMALL, LARGE = 20_000, 200
 WARM, TRIPS = 50, 500
+VIEWERS, NEWS = 50, 1_000
 COMPUTED, APART = 5.0, 0.05
 """Seconds that a handler computes, and between two round trips of another session meanwhile."""
 STREAMED, BEFORE, AWAY = 8_000, 2.0, 2.0
@@ -23,29 +25,7 @@ SESSIONS, SESSIONS_BEFORE = 100, 20
 """Idle sessions measured, and those opened before, which pay for what is loaded once."""
 
 
-class Bench:
-    """What a case gets: the server's processes, and how to become a viewer."""
-
-    def __init__(self, client: type[Client], port: int, pid: int) -> None:
-        self._client = client
-        self._port = port
-        self._pid = pid
-        self._opened = 0
-
-    async def viewer(self) -> Client:
-        """Return one more viewer, connected."""
-        self._opened += 1
-        client = self._client(self._port, f"viewer-{self._opened}-{time.monotonic_ns()}")
-        await client.open()
-        return client
-
-    def memory(self) -> float:
-        """Return the megabytes that the server's processes share with no other."""
-        top = psutil.Process(self._pid)
-        return float(sum(each.memory_full_info().uss for each in [top, *top.children(recursive=True)])) / 1e6
-
-
-async def _trip(client: Client, number: int) -> float:
+async def _trip(client: Client, number: int, signal: str = "echo") -> float:
     """Return the seconds of a round trip."""
     back: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
@@ -55,22 +35,22 @@ async def _trip(client: Client, number: int) -> float:
 
     client.take = take
     begun = time.perf_counter()
-    client.emit("echo", number)
+    client.emit(signal, number)
     return await client.socket.until(back) - begun
 
 
-async def trips(bench: Bench) -> dict[str, float]:
+async def trips(bench: Bench, signal: str = "echo") -> dict[str, float]:
     """One signal to a handler and back, then the next."""
     client = await bench.viewer()
-    times = sorted([await _trip(client, number) for number in range(WARM + TRIPS)][WARM:])
+    for number in range(WARM):
+        await _trip(client, number, signal)
+    with bench.computing(TRIPS):
+        times = sorted([await _trip(client, number, signal) for number in range(TRIPS)])
     return {"p50": times[TRIPS // 2] * 1e3, "p99": times[TRIPS * 99 // 100] * 1e3}
 
 
-async def _rate(bench: Bench, signal: str, number: int, right: Callable[[Any, int], bool]) -> float:
-    """Return how many signals a second came of those that were asked for; all are checked."""
-    client = await bench.viewer()
-    for _ in range(WARM):
-        await _trip(client, 0)
+async def _ask(client: Client, ask: str, signal: str, number: int, right: Callable[[Any, int], bool]) -> float:
+    """Ask for so many signals and return the seconds until the last one came; all are checked."""
     done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
     came = 0
 
@@ -86,32 +66,97 @@ async def _rate(bench: Bench, signal: str, number: int, right: Callable[[Any, in
 
     client.take = take
     begun = time.perf_counter()
-    client.emit(signal if signal != "status" else "flood", number)
-    return number / (await client.socket.until(done) - begun)
+    client.emit(ask, number)
+    return await client.socket.until(done) - begun
+
+
+async def _rate(bench: Bench, ask: str, signal: str, number: int, right: Callable[[Any, int], bool]) -> float:
+    """Return how many signals a second came of those that were asked for."""
+    client = await bench.viewer()
+    for _ in range(WARM):
+        await _trip(client, 0)
+    await _ask(client, ask, signal, number // 10, right)
+    with bench.computing(number):
+        seconds = await _ask(client, ask, signal, number, right)
+    return number / seconds
 
 
 async def small(bench: Bench) -> dict[str, float]:
     """Small signals as fast as possible, all received and in order."""
-    return {"rate": await _rate(bench, "status", SMALL, lambda payload, index: bool(payload["draws"] == index))}
+    return {"rate": await _rate(bench, "flood", "status", SMALL, _in_order)}
+
+
+def _in_order(payload: Any, index: int) -> bool:
+    return bool(payload["draws"] == index)
 
 
 async def large(bench: Bench) -> dict[str, float]:
     """Lists of 12,500 floats, decoded by the client."""
-    rate = await _rate(bench, "large", LARGE, lambda payload, index: len(payload) == len(workload.FLOATS))
+    rate = await _rate(bench, "large", "large", LARGE, lambda payload, index: len(payload) == len(workload.FLOATS))
     return {"rate": rate * 8 * len(workload.FLOATS) / 1e6}
 
 
 async def binary(bench: Bench) -> dict[str, float]:
     """100 kB of bytes."""
-    rate = await _rate(bench, "binary", LARGE, lambda payload, index: len(payload) == len(workload.BINARY))
+    rate = await _rate(bench, "binary", "binary", LARGE, lambda payload, index: len(payload) == len(workload.BINARY))
     return {"rate": rate * len(workload.BINARY) / 1e6}
+
+
+async def fanout(bench: Bench) -> dict[str, float]:
+    """Small signals to all viewers, received by each of them in order."""
+    clients = [await bench.viewer() for _ in range(VIEWERS)]
+    # They stand for browsers with a machine each: what all of them get is decoded once, then counted and checked.
+    decode = lru_cache(maxsize=256)(clients[0].decode)
+    for client in clients:
+        client.decode = decode
+        for _ in range(2):
+            await _trip(client, 0)
+    await _publish(clients, NEWS // 10)
+    with bench.computing(VIEWERS * NEWS):
+        seconds = await _publish(clients, NEWS)
+    return {"rate": VIEWERS * NEWS / seconds}
+
+
+async def _publish(clients: list[Client], number: int) -> float:
+    """Ask for so many signals to all and return the seconds until all had the last one."""
+    done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    came = [0] * len(clients)
+    ready = 0
+
+    def take(place: int, name: str, payload: Any) -> None:
+        nonlocal ready
+        if name != "news":
+            return
+        if payload["draws"] != came[place]:
+            raise ValueError(f"signal {came[place]} of a viewer is not as it was emitted")
+        came[place] += 1
+        if came[place] == number:
+            ready += 1
+            if ready == len(clients):
+                done.set_result(time.perf_counter())
+
+    for place, client in enumerate(clients):
+        client.take = partial(take, place)
+    begun = time.perf_counter()
+    clients[0].emit("publish", number)
+    return await clients[0].socket.until(done) - begun
 
 
 async def computing(bench: Bench) -> dict[str, float]:
     """Round trips of another session, begun at fixed times, while one handler computes."""
     busy, client = await bench.viewer(), await bench.viewer()
-    idle = sorted([await _trip(client, -number) for number in range(1, WARM)])[WARM // 2]
+    for number in range(WARM):
+        await _trip(busy, number)
+        await _trip(client, number)
     number = int(COMPUTED / APART) - 2
+    idle, _ = await _apart(client, number)
+    busy.emit("compute", COMPUTED)
+    median, most = await _apart(client, number)
+    return {"median": median, "most": most, "idle": idle}
+
+
+async def _apart(client: Client, number: int) -> tuple[float, float]:
+    """Return the median and the longest of some round trips, begun at fixed times, in milliseconds."""
     begun: list[float] = []
     times: list[float] = []
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -122,14 +167,13 @@ async def computing(bench: Bench) -> dict[str, float]:
             done.set_result(None)
 
     client.take = take
-    busy.emit("compute", COMPUTED)
     for index in range(number):
         await asyncio.sleep(APART)
         begun.append(time.perf_counter())
         client.emit("echo", index)
     await client.socket.until(done)
     times.sort()
-    return {"median": times[number // 2] * 1e3, "most": times[-1] * 1e3, "idle": idle * 1e3}
+    return times[number // 2] * 1e3, times[-1] * 1e3
 
 
 async def disconnect(bench: Bench) -> dict[str, float]:
@@ -165,6 +209,8 @@ async def pressure(bench: Bench) -> dict[str, float]:
     client = await bench.viewer()
     for _ in range(WARM):
         await _trip(client, 0)
+    # Plain handlers, and signals at full speed, load what they need once.
+    await _ask(client, "flood", "status", WARM, _in_order)
     before = most = bench.memory()
     client.stop_reading()
     client.emit("press", PRESSED)
@@ -179,6 +225,8 @@ async def pressure(bench: Bench) -> dict[str, float]:
 async def idle(bench: Bench) -> dict[str, float]:
     """Memory of a session that does nothing, in all processes together."""
     clients = [await bench.viewer() for _ in range(SESSIONS_BEFORE)]
+    for client in clients:
+        await _trip(client, 0)
     await asyncio.sleep(1)
     before = bench.memory()
     clients += [await bench.viewer() for _ in range(SESSIONS)]
@@ -187,32 +235,83 @@ async def idle(bench: Bench) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """What a figure is, how it is written, and what Databench's is to reach."""
+
+    title: str
+    form: str
+    aims: tuple[Aim, ...] = ()
+
+
+@dataclass(frozen=True)
 class Case:
-    """A case, and how its figures are written; long ones are run once for three rounds of the others."""
+    """A case and its figures, by name; long ones are run once for three rounds of the others."""
 
     measure: Callable[[Bench], Awaitable[dict[str, float]]]
-    figures: dict[str, tuple[str, str]]
-    """By the name of a figure: what it is, and its format."""
+    figures: dict[str, Figure]
     long: bool = False
 
 
+def _one_way(title: str, form: str, *aims: Aim) -> dict[str, Figure]:
+    return {"rate": Figure(title, form, aims)}
+
+
+def _round_trip(title: str, *aims: Aim) -> dict[str, Figure]:
+    return {
+        "p50": Figure(f"{title}, p50", "{:.2f} ms", (Aim(1.2, least=False, beside="chain"), *aims)),
+        "p99": Figure(f"{title}, p99", "{:.2f} ms"),
+    }
+
+
 CASES = {
-    "trips": Case(trips, {"p50": ("round trip, p50", "{:.2f} ms"), "p99": ("round trip, p99", "{:.2f} ms")}),
-    "small": Case(small, {"rate": (f"{SMALL:,} small signals to one viewer, in order", "{:,.0f}/s")}),
-    "large": Case(large, {"rate": (f"{LARGE} lists of 12,500 floats (100 kB)", "{:,.1f} MB/s")}),
-    "binary": Case(binary, {"rate": (f"{LARGE} × 100 kB of bytes", "{:,.0f} MB/s")}),
+    "trips": Case(trips, _round_trip("round trip", Aim(1, least=False, beside="flask_socketio"))),
+    "threads": Case(partial(trips, signal="echo_plain"), _round_trip("round trip through a handler in a thread")),
+    "small": Case(
+        small,
+        _one_way(
+            f"{SMALL:,} small signals to one viewer, in order",
+            "{:,.0f}/s",
+            Aim(300_000),
+            Aim(25, beside="python_socketio"),
+            Aim(3.5, beside="raw"),
+        ),
+    ),
+    "large": Case(large, _one_way(f"{LARGE} lists of 12,500 floats (100 kB)", "{:,.1f} MB/s", Aim(100))),
+    "binary": Case(binary, _one_way(f"{LARGE} × 100 kB of bytes", "{:,.0f} MB/s", Aim(100))),
+    "fanout": Case(
+        fanout,
+        _one_way(f"{NEWS:,} small signals to {VIEWERS} viewers, in order", "{:,.0f}/s", Aim(2, beside="raw")),
+    ),
     "computing": Case(
         computing,
         {
-            "idle": ("another session's round trip while nothing computes, median", "{:.2f} ms"),
-            "median": (f"the same while one handler computes for {COMPUTED:g} s, median", "{:,.1f} ms"),
-            "most": ("the same, longest", "{:,.0f} ms"),
+            "idle": Figure("another session's round trip while nothing computes, median", "{:.2f} ms"),
+            "median": Figure(
+                f"the same while one handler computes for {COMPUTED:g} s, median",
+                "{:,.1f} ms",
+                (Aim(2, least=False, figure="idle"),),
+            ),
+            "most": Figure("the same, longest", "{:,.0f} ms"),
         },
         long=True,
     ),
-    "disconnect": Case(disconnect, {"lost": (f"lost by {AWAY:g} s offline, of {STREAMED:,}", "{:,.0f}")}, long=True),
-    "pressure": Case(
-        pressure, {"growth": (f"memory for a viewer that stops reading for {PRESSED:g} s", "{:,.1f} MB")}, long=True
+    "disconnect": Case(
+        disconnect,
+        {"lost": Figure(f"lost by {AWAY:g} s offline, of {STREAMED:,}", "{:,.0f}", (Aim(0, least=False),))},
+        long=True,
     ),
-    "idle": Case(idle, {"session": (f"memory per idle session, of {SESSIONS}", "{:,.0f} kB")}, long=True),
+    "pressure": Case(
+        pressure,
+        {
+            "growth": Figure(
+                f"memory for a viewer that stops reading for {PRESSED:g} s", "{:,.1f} MB", (Aim(30, least=False),)
+            )
+        },
+        long=True,
+    ),
+    "idle": Case(
+        idle,
+        {"session": Figure(f"memory per idle session, of {SESSIONS}", "{:,.0f} kB", (Aim(50, least=False),))},
+        long=True,
+    ),
 }

@@ -3,6 +3,8 @@
 import os
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,16 +22,18 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer: how it is called, and the protocol it speaks."""
+    """A peer: how it is called, the protocol it speaks, and the cases that it has no part in."""
 
     title: str
     protocol: str
+    without: frozenset[str] = frozenset()
 
 
 DATABENCH = "databench"
 PEERS = {
-    "raw": Peer("raw WebSocket (the limit)", "raw"),
-    "python_socketio": Peer("python-socketio", "socketio"),
+    "raw": Peer("raw WebSocket", "raw", frozenset({"threads"})),
+    "chain": Peer("bare chain", "chain", frozenset({"computing", "disconnect", "pressure", "idle"})),
+    "python_socketio": Peer("python-socketio", "socketio", frozenset({"threads"})),
     "flask_socketio": Peer("Flask-SocketIO", "socketio"),
     DATABENCH: Peer("**Databench**", "databench"),
 }
@@ -49,14 +53,17 @@ def running(peer: str) -> Iterator[tuple[int, int]]:
             yield port, server.process.pid
         return
     port = _free_port()
-    command = [str(environments.python(peer)), "-m", f"benchmarks.signals.peers.{peer}", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(process, port)
-        yield port, process.pid
-    finally:
-        process.kill()
-        process.wait()
+    # The bare chain is made of what Databench is made of, in the same versions.
+    python = str(environments.python(peer)) if peer in environments.PINNED else sys.executable
+    with tempfile.TemporaryDirectory() as directory:
+        command = [python, "-m", f"benchmarks.signals.peers.{peer}", str(port), directory]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            _wait_for(process, port)
+            yield port, process.pid
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _free_port() -> int:

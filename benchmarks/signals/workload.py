@@ -1,8 +1,9 @@
 """What the handlers of every peer emit. Needs only the standard library: it is imported in all environments.
 
-The signals that each server handles: `echo` (answered with its payload), `flood` (number of `status` signals),
-`large` and `binary` (number of signals of 100 kB), `compute` (seconds), `stream` (number of `tick` signals at RATE)
-and `press` (signals of 10 kB at full speed for some seconds).
+The signals that each server handles: `echo` (answered with its payload; `echo_plain` in a thread), `flood` (number of
+`status` signals), `publish` (number of `news` signals to all viewers), `large` and `binary` (number of signals of
+100 kB), `compute` (seconds), `stream` (number of `tick` signals at RATE) and `press` (signals of 10 kB at full speed
+for some seconds).
 """
 
 import random

@@ -14,6 +14,11 @@ async def echo(payload: object) -> None:
     load.signals.emit("echo", payload)
 
 
+@load.signals.on("echo_plain")
+def echo_plain(payload: object) -> None:
+    load.signals.emit("echo", payload)
+
+
 @load.signals.on("flood")
 def flood(number: int) -> None:
     for index in range(number):
@@ -30,6 +35,12 @@ def large(number: int) -> None:
 def binary(number: int) -> None:
     for _ in range(number):
         load.signals.emit("binary", workload.BINARY)
+
+
+@load.signals.on("publish")
+def publish(number: int) -> None:
+    for index in range(number):
+        load.broadcast("news", workload.status(index))
 
 
 @load.signals.on("compute")

@@ -24,6 +24,10 @@ def echo(payload: object) -> None:
     emit("echo", payload)
 
 
+# Every handler runs in a thread here.
+sio.on_event("echo_plain", echo)
+
+
 @sio.on("flood")
 def flood(number: int) -> None:
     for index in range(number):
@@ -40,6 +44,12 @@ def large(number: int) -> None:
 def binary(number: int) -> None:
     for _ in range(number):
         emit("binary", workload.BINARY)
+
+
+@sio.on("publish")
+def publish(number: int) -> None:
+    for index in range(number):
+        emit("news", workload.status(index), broadcast=True)
 
 
 @sio.on("compute")

@@ -44,6 +44,12 @@ async def binary(sid: str, number: int) -> None:
 
 
 @sio.event
+async def publish(sid: str, number: int) -> None:
+    for index in range(number):
+        await sio.emit("news", workload.status(index))
+
+
+@sio.event
 async def compute(sid: str, seconds: float) -> None:
     workload.compute(seconds)
 

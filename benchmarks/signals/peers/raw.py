@@ -36,6 +36,11 @@ async def handle(socket: WebSocket, token: str, name: str, payload: Any) -> None
         case "binary":
             for _ in range(payload):
                 await emit("binary", workload.BINARY)
+        case "publish":
+            for index in range(payload):
+                data = msgpack.packb(["news", workload.status(index)])
+                for viewer in list(viewers.values()):
+                    await viewer.send_bytes(data)
         case "compute":
             workload.compute(payload)
         case "stream":

@@ -18,6 +18,8 @@ class Client(ABC):
 
     def __init__(self, port: int, token: str) -> None:
         self.take: Callable[[str, Any], None] = _ignore
+        self.decode: Callable[[bytes], Any] = self.decoded
+        """Decodes a WebSocket message; a case with many viewers puts one in place that remembers."""
         self.token = token
         self._port = port
 
@@ -44,6 +46,11 @@ class Client(ABC):
     @abstractmethod
     def emit(self, name: str, payload: object) -> None:
         """Send a signal."""
+
+    @staticmethod
+    @abstractmethod
+    def decoded(data: bytes) -> Any:
+        """Return what `receive` looks at, payloads decoded too."""
 
     @abstractmethod
     def receive(self, kind: int, data: bytes) -> None:

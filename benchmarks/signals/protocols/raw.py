@@ -1,5 +1,7 @@
 """Signals as msgpack arrays of name and payload."""
 
+from typing import Any
+
 import msgpack
 
 from benchmarks.signals.protocols.contract import Client
@@ -16,7 +18,28 @@ class RawClient(Client):
         """Send a signal."""
         self.socket.send(msgpack.packb([name, payload]))
 
+    @staticmethod
+    def decoded(data: bytes) -> Any:
+        """Return name and payload."""
+        return msgpack.unpackb(data)
+
     def receive(self, kind: int, data: bytes) -> None:
         """Take a signal."""
-        name, payload = msgpack.unpackb(data)
+        name, payload = self.decode(data)
         self.take(name, payload)
+
+
+class ChainClient(RawClient):
+    """A viewer of the bare chain, which joins signals."""
+
+    @staticmethod
+    def decoded(data: bytes) -> Any:
+        """Return names and payloads."""
+        unpacker = msgpack.Unpacker(max_buffer_size=0)
+        unpacker.feed(data)
+        return list(unpacker)
+
+    def receive(self, kind: int, data: bytes) -> None:
+        """Take some signals."""
+        for name, payload in self.decode(data):
+            self.take(name, payload)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 from benchmarks.signals.protocols.contract import Client
 from benchmarks.signals.protocols.websocket import TEXT
@@ -25,12 +26,17 @@ class SocketIOClient(Client):
         """Send a signal."""
         self.socket.send(b"42" + json.dumps([name, payload], separators=(",", ":")).encode(), TEXT)
 
+    @staticmethod
+    def decoded(data: bytes) -> Any:
+        """Return name and payload of an event."""
+        return json.loads(data[2:])
+
     def receive(self, kind: int, data: bytes) -> None:
         """Take a packet."""
         if kind != TEXT:
             self.take(self._name, data)
         elif data.startswith(b"42"):
-            name, payload = json.loads(data[2:])
+            name, payload = self.decode(data)
             self.take(name, payload)
         elif data.startswith(b"451-"):
             # The payload is the next message: no case sends more than one.

@@ -1,12 +1,13 @@
 """`databench` as a process of its own, for the end-to-end tests. Knows only what a user sees, and pids."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -20,18 +21,23 @@ START = 60.0
 """Seconds that a start may take on a busy machine."""
 
 
-class Server:
-    """A running `databench`: its URL, what it printed, and its processes."""
+class Process:
+    """`databench` with some arguments, as a process of its own: what it prints can be waited for."""
 
-    def __init__(self, analyses: Path = PROBES, *options: str) -> None:
-        command = [sys.executable, "-m", "databench", "serve", str(analyses), "--port", "0", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None, keep: Sequence[int] = ()) -> None:
+        """`keep`: file descriptors that the process inherits."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "databench", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **(environment or {})},
+            pass_fds=keep,
+        )
         self._lines: list[str] = []
         self._news = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url = self.expect(r"^  (http://\S+)$").group(1)
-        self.everybody = [psutil.Process(self.process.pid), *self._children()]
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -42,9 +48,6 @@ class Server:
                     self._news.notify_all()
         with self._news:
             self._news.notify_all()
-
-    def _children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
 
     @property
     def output(self) -> str:
@@ -64,6 +67,25 @@ class Server:
         assert match is not None, f"{pattern!r} was not printed {times} times:\n{self.output}"
         return match
 
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal and return its exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(START)
+        self._reader.join(START)
+        return code
+
+
+class Server(Process):
+    """A running `databench`: its URL, what it printed, and its processes."""
+
+    def __init__(self, analyses: Path = PROBES, *options: str) -> None:
+        super().__init__("serve", str(analyses), "--port", "0", *options)
+        self.url = self.expect(r"^  (http://\S+)$").group(1)
+        self.everybody = [psutil.Process(self.process.pid), *self._children()]
+
+    def _children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
     def service(self, name: str) -> psutil.Process:
         """Return the process of a service, such as `runner` or `worker-1`."""
         for child in psutil.Process(self.process.pid).children():
@@ -73,17 +95,12 @@ class Server:
 
     def gateway_address(self) -> str:
         """Return where the gateway listens now, as a WebSocket URL: with `--port 0` each start has another port."""
-        connections = self.service("gateway").net_connections("tcp")
-        port = next(each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN)
-        return f"ws://127.0.0.1:{port}"
+        return f"ws://127.0.0.1:{listening_port(self.service('gateway'))}"
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal and return its exit code."""
         self.everybody += [child for child in self._children() if child not in self.everybody]
-        self.process.send_signal(number)
-        code = self.process.wait(START)
-        self._reader.join(START)
-        return code
+        return self.end(number)
 
     def left_over(self) -> list[psutil.Process]:
         """Return those of its processes that outlive it, after giving them a moment to end."""
@@ -97,6 +114,12 @@ class Server:
             self.stop()
         for process in self.left_over():
             process.kill()
+
+
+def listening_port(process: psutil.Process) -> int:
+    """Return the TCP port on which a process listens."""
+    connections = process.net_connections("tcp")
+    return next(each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN)
 
 
 def eventually(condition: Callable[[], bool], within: float = START) -> None:

@@ -21,8 +21,9 @@ SIGNALS, SIZE = 2, 50_000
 ROUNDS = 2
 SPARE = {"runner-1": 30.0, "gateway-1": 10.0}
 """MiB that a fresh process may grow by for good with its first sessions: threads, and what the allocator keeps."""
-TOLERANCE = 10.0
-"""MiB that more rounds may add to that: 10 kB for each session, a tenth of what was in its log."""
+TOLERANCE = {"runner-1": 20.0, "gateway-1": 10.0}
+"""MiB that twice as many more may add to that, of 96 in their logs: what is left of ended sessions is freed by Python's
+collector, and some hundred may wait for it."""
 
 
 @pytest.fixture
@@ -77,4 +78,8 @@ async def test_500_abandoned_sessions_end_one_by_one_and_leave_nothing_behind(cl
         warm = await settle(fresh, SPARE)
         for _ in range(ROUNDS):
             await abandon_many(url, watching)
-        await settle(warm, dict.fromkeys(SPARE, TOLERANCE))
+        await settle(warm, TOLERANCE)
+        async with asyncio.timeout(10):
+            await watching.emit("census")
+            while (await watching.receive("census")).payload > 1:
+                await watching.emit("census")

@@ -1,6 +1,7 @@
 """The same handlers in several analyses: one for each runner, one that all runners offer, two with little grace."""
 
 import asyncio
+import gc
 import os
 import time
 from collections import defaultdict
@@ -82,6 +83,13 @@ async def keep(session: databench.Session, number: int | None = None, _: bytes =
         return
     shared = dict(ANALYSES[session.analysis].state)
     await session.emit("known", {"state": dict(session.state), "shared": shared, "kept": kept[session.token]})
+
+
+@every("census")
+async def census(session: databench.Session) -> None:
+    """Tell how many sessions there are in memory when Python's collector has come by."""
+    gc.collect()
+    await session.emit("census", sum(isinstance(each, databench.Session) for each in gc.get_objects()))
 
 
 @every("burst")

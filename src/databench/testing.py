@@ -136,6 +136,8 @@ class Page:
         async with asyncio.timeout(within):
             while not condition():
                 await self._advance()
+                if self.seen - self._acked >= ACK_EVERY:
+                    await self._acknowledge()
 
     async def receive(self, *names: str, within: float = 20.0) -> Received:
         """Return the next signal, of one of these names where some are given; others are only logged.
@@ -209,7 +211,8 @@ class Page:
             case Signal(seq, name, payload) if seq == self.seen + 1:
                 self.seen = seq
                 self._note(name, payload)
-            case Broadcast(number, name, payload) if number == self.heard + 1:
+            # One that comes before the attach is answered is not meant for this page yet.
+            case Broadcast(number, name, payload) if self._told and number == self.heard + 1:
                 self.heard = number
                 self._note(name, payload)
             case StateChange(number, whole, changes):

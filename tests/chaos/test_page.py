@@ -8,8 +8,8 @@ from databench.wire import codec
 from databench.wire.messages import FROM_BROWSER, SUBPROTOCOL, Attach, Attached, Broadcast
 from tests.chaos.cluster import Cluster
 
-SIZE, COUNT = 10_000, 1_000
-"""Together more than a window."""
+SIZE, COUNT = 10_000, 3_000
+"""Together more than a window, and more than is kept."""
 
 
 async def hasty(socket: ServerConnection) -> None:

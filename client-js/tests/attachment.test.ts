@@ -176,8 +176,8 @@ describe("state", () => {
   });
 
   test("is acknowledged once where signals are due in the same frame", () => {
-    const signals = Array.from({ length: 256 }, (_, index) => signal(index + 1, "a"));
-    expect(sent(receive(state(1, true, {}), ...signals))).toEqual([["ack", 256, 1]]);
+    const signals = Array.from({ length: LIMITS.ackSignals }, (_, index) => signal(index + 1, "a"));
+    expect(sent(receive(state(1, true, {}), ...signals))).toEqual([["ack", 1024, 1]]);
   });
 
   test("that comes again is not handed out again, but acknowledged", () => {
@@ -213,24 +213,24 @@ describe("acknowledging", () => {
     expect(attachment.due).toBeNull();
   });
 
-  test("does not wait after 256 signals", () => {
-    const signals = Array.from({ length: 600 }, (_, index) => signal(index + 1, "a"));
+  test("does not wait after 1,024 signals", () => {
+    const signals = Array.from({ length: 2500 }, (_, index) => signal(index + 1, "a"));
     expect(sent(receive(...signals))).toEqual([
-      ["ack", 256, 0],
-      ["ack", 512, 0],
+      ["ack", 1024, 0],
+      ["ack", 2048, 0],
     ]);
   });
 
-  test("comes after a run that brings it to 256 signals or 1 MiB", () => {
-    const many = Array.from({ length: 300 }, () => null);
-    expect(sent(receive(signals(1, "a", many)))).toEqual([["ack", 300, 0]]);
+  test("comes after a run that brings it to 1,024 signals or 1 MiB", () => {
+    const many = Array.from({ length: 1100 }, () => null);
+    expect(sent(receive(signals(1, "a", many)))).toEqual([["ack", 1100, 0]]);
     const half = new Uint8Array(LIMITS.ackBytes / 2);
-    expect(sent(receive(signals(301, "a", [half, half])))).toEqual([["ack", 302, 0]]);
+    expect(sent(receive(signals(1101, "a", [half, half])))).toEqual([["ack", 1102, 0]]);
   });
 
   test("comes after the signals it acknowledges were delivered", () => {
-    const signals = Array.from({ length: 256 }, (_, index) => signal(index + 1, "a"));
-    expect(done(receive(...signals)).indexOf("send")).toBe(256);
+    const signals = Array.from({ length: LIMITS.ackSignals }, (_, index) => signal(index + 1, "a"));
+    expect(done(receive(...signals)).indexOf("send")).toBe(1024);
   });
 
   test("does not wait after 1 MiB", () => {

@@ -10,7 +10,7 @@ import msgpack
 
 from benchmarks.signals.protocols.contract import Client
 
-ACK_SIGNALS, ACK_BYTES, ACK_SECONDS = 256, 2**20, 0.05
+ACK_SIGNALS, ACK_BYTES, ACK_SECONDS = 1_024, 2**20, 0.05
 """Signals, bytes, and seconds after a signal, when an acknowledgement is due: `LIMITS` of client-js/src/protocol.ts."""
 
 

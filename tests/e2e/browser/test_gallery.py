@@ -139,6 +139,7 @@ def test_the_chunks_of_slowpi_are_done_by_the_workers_that_are_shown(tabs: Tabs)
     expect(bar).to_have_attribute("data-ended", "cancelled")
     expect(bar).to_have_attribute("title", re.compile(r"^cancelled after \d+ of 100$"))
     assert 0 < bar.evaluate("bar => bar.position") < 1
+    expect(page.locator("#run")).to_be_enabled()
     page.reload()
     expect(bar).to_have_attribute("data-ended", "cancelled")
 

@@ -11,7 +11,7 @@ from databench.session import Session
 from databench.signals import current_session
 from databench.wire import codec
 from databench.wire.log import BOUNDS
-from databench.wire.messages import Accepted, Attached, Ended, Gap, Signal, StateChange
+from databench.wire.messages import Accepted, Attached, Ended, Gap, Signal, Signals, StateChange
 from tests.author import Pages
 
 WINDOW = BOUNDS.window
@@ -39,7 +39,7 @@ def fill(session: Session, count: int = WINDOW) -> None:
 async def test_who_attaches_is_answered_first(session: Session, pages: Pages) -> None:
     session.emit("a", 1)
     await pages.get("a")
-    assert pages.messages["v"] == [Attached("token", False, 0, 0), NO_STATE, Signal(1, "a", b"\x01")]
+    assert pages.messages["v"] == [Attached("token", False, 0, 0), NO_STATE, Signals(1, "a", [b"\x01"])]
 
 
 async def test_what_one_turn_emits_travels_together() -> None:
@@ -203,7 +203,7 @@ async def test_a_computation_that_nobody_watches_never_waits(session: Session) -
 async def test_what_was_emitted_before_the_end_still_leaves(session: Session, pages: Pages) -> None:
     session.emit("last", 1)
     session.end("over")
-    assert pages.messages["v"][-2:] == [Signal(1, "last", b"\x01"), Ended("over")]
+    assert pages.messages["v"][-2:] == [Signals(1, "last", [b"\x01"]), Ended("over")]
     assert session.viewers == []
 
 

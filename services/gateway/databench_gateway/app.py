@@ -12,8 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
 from databench.wire.catalog import EMPTY, Catalog, Entry
-from databench.wire.messages import SUBPROTOCOL
-from databench_gateway.bridge import Bridge
+from databench_gateway.bridge import Bridge, acceptable
 from databench_gateway.gateway import Gateway
 from databench_gateway.pages import PageError, Pages
 
@@ -139,8 +138,7 @@ def _same_site(socket: WebSocket, origins: frozenset[str]) -> bool:
 
 async def _refuse(socket: WebSocket, code: int, reason: str) -> None:
     """Close with a code; browsers learn it only from a connection that was accepted."""
-    offered = socket.scope.get("subprotocols", [])
-    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    await socket.accept(acceptable(socket.scope.get("subprotocols", [])))
     await socket.close(code, reason)
 
 

@@ -7,7 +7,7 @@ down to the envelope, so that nobody behind the gateway has to bear with garbage
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -44,6 +44,14 @@ class ConnectionEndError(Exception):
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
+
+
+def acceptable(offered: Sequence[str]) -> str | None:
+    """Return the subprotocol to accept a connection with: ours, or one of those offered to say that it is not spoken.
+
+    A browser fails a connection whose subprotocol it did not offer, and never learns the close code.
+    """
+    return SUBPROTOCOL if SUBPROTOCOL in offered else next(iter(offered), None)
 
 
 class Bridge:
@@ -111,7 +119,7 @@ class Bridge:
 
     async def _attach(self) -> tuple[Attach, bytes]:
         offered = self._socket.scope.get("subprotocols", [])
-        await self._socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        await self._socket.accept(acceptable(offered))
         if SUBPROTOCOL not in offered:
             spoken = ", ".join(offered)[:60] or "nothing"
             raise ConnectionEndError(4001, f"this server speaks {SUBPROTOCOL}, the page {spoken}: load it again")

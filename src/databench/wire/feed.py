@@ -109,7 +109,7 @@ class Feed:
         """Return what changed, when the viewer has handled what it was told last."""
         if reader.acked != reader.number:
             return b""
-        if reader.number and all(table.version == told for table, told in zip(self.tables, reader.told, strict=True)):
+        if reader.number and [table.version for table in self.tables] == reader.told:
             return b""
         changes = [table.changes(told) for table, told in zip(self.tables, reader.told, strict=True)]
         if reader.number and any(change.whole and told for change, told in zip(changes, reader.told, strict=True)):

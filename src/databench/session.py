@@ -280,7 +280,8 @@ class Session:
 
     def _answer(self) -> None:
         self._answering = None
-        self._flush()
+        if self._feed.owing:
+            self._flush()
 
     def end(self, reason: str) -> None:
         """End the session: nothing is sent any more but this reason, if any, and whoever waits stops."""

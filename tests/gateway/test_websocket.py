@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 
 from databench_gateway import websocket
 from databench_gateway.websocket import WebSocket
+from tests.e2e.server import eventually
 
 LIMIT = 2_000_000
 
@@ -192,8 +193,7 @@ async def test_who_does_not_take_the_close_code_is_let_go_of(site: Site, monkeyp
     while recorder.connection.writable:
         recorder.connection.send(bytes(100_000))
     recorder.connection.close(4008, "unread")
-    while site.server.server_state.connections:
-        await asyncio.sleep(0)
+    await asyncio.to_thread(eventually, lambda: not site.server.server_state.connections)
     writer.transport.abort()
 
 

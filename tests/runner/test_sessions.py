@@ -173,3 +173,12 @@ async def test_sessions_that_ended_leave_nothing_behind(host: Host) -> None:
     assert host.runner._viewers == {}
     assert host.runner._hosting.all() == []
     assert len(host.runner._loaded.analyses["runner-echo"].state._watching) == 0
+
+
+async def test_what_an_async_handler_emits_in_its_first_step_leaves_in_the_turn_after_its_signal_came(
+    host: Host,
+) -> None:
+    host.open("v")
+    host.emit("v", 1, "echo", 7)
+    await asyncio.sleep(0)
+    assert host.bus.signals("v") == [("echo", 7)]

@@ -56,6 +56,11 @@ class Feed:
         """The viewers attached."""
         return list(self._viewers)
 
+    @property
+    def owing(self) -> bool:
+        """Whether any page is still to be told what was accepted from it."""
+        return any(viewer.accepting for viewer in self._viewers.values())
+
     def attach(self, viewer: str, page: str, seen: int) -> int:
         """Add a viewer that handled signals up to `seen`; return the last number accepted from its page.
 

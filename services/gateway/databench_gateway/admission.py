@@ -25,7 +25,7 @@ ADDRESS = "/ws/"
 
 def admit(gateway: Gateway, socket: WebSocket, request: Request) -> Coroutine[Any, Any, None] | None:
     """Make a viewer of a connection, or close it; see `databench_gateway.websocket.Connect`."""
-    path = unquote(urlsplit(request.path).path)
+    path = unquote(request.path.partition("?")[0])
     name = path.removeprefix(ADDRESS)
     if not _same_site(request.headers, gateway.origins):
         log.warning("refused a page from %s", _first(request.headers, "Origin"))
@@ -50,8 +50,11 @@ def _same_site(headers: Headers, origins: frozenset[str]) -> bool:
     origin = _first(headers, "Origin")
     if origin is None or "*" in origins or origin in origins:
         return True
+    try:
+        site = urlsplit(origin)
+    except ValueError:
+        return False
     # Some proxies leave out the port of the host that was asked for.
-    site = urlsplit(origin)
     return _first(headers, "Host") in (site.netloc, site.hostname)
 
 

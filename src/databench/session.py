@@ -270,6 +270,7 @@ class Session:
     def accept(self, viewer: str, signal: Signal) -> bool:
         """Return whether this signal of a page is new; raises RemoteProtocolError when one before it is missing."""
         new = self._feed.accept(viewer, signal.seq)
+        self._flushing.awaited()
         if self._answering is None:
             self._answering = self._loop.call_later(ANSWER, self._answer)
         return new

@@ -235,7 +235,7 @@ async def test_a_failure_of_what_runs_for_a_connection_ends_it_with_1011(site: S
 
 
 async def test_a_server_that_stops_says_1012(site: Site) -> None:
-    page, _ = await site.page()
+    page, recorder = await site.page()
     site.server.should_exit = True
     await page.wait_closed()
-    assert page.close_code == 1012
+    assert (page.close_code, recorder.left) == (1012, 1012)

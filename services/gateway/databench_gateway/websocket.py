@@ -43,7 +43,8 @@ class Listener(Protocol):
         """Learn that there is room again."""
 
     def lost(self, code: int) -> None:
-        """Learn that the other side is gone: the close code that it said, else 1006. Not called after `close`."""
+        """Learn that the connection is over, unless `close` was called: the close code that the other side said, else
+        1006; 1012 where the server stops."""
 
 
 Connect = Callable[["WebSocket", Request], Coroutine[Any, Any, None] | None]
@@ -222,7 +223,9 @@ class WebSocket(asyncio.BufferedProtocol):
 
     def shutdown(self) -> None:
         """End the connection because the server stops."""
-        self.close(CloseCode.SERVICE_RESTART, "the gateway is being restarted")
+        if not self._over:
+            self.close(CloseCode.SERVICE_RESTART, "the gateway is being restarted")
+            self.listener.lost(CloseCode.SERVICE_RESTART)
 
     def pause_writing(self) -> None:
         """Take notice that the transport holds much that the other side has not read."""

@@ -283,6 +283,8 @@ class Session:
         self._answering = None
         if self._feed.owing:
             self._flush()
+            # The handler may be about to answer: this was no part of a burst.
+            self._flushing.awaited()
 
     def end(self, reason: str) -> None:
         """End the session: nothing is sent any more but this reason, if any, and whoever waits stops."""

@@ -108,7 +108,7 @@ class Session:
         """Send a signal to the page; see `Signals.emit`."""
         if type(signal) is not str or signal not in self._names:
             self._check_name(signal)
-        data = codec.pack(payload, limit=self._max_payload)
+        data = codec.pack(payload, self._max_payload)
         if get_ident() == self._loop_thread:
             self._emit_from_loop(signal, data)
         else:

@@ -19,13 +19,14 @@ from databench.wire.messages import (
     Ack,
     Attach,
     Attached,
-    Broadcast,
+    Broadcasts,
     Ended,
     Gap,
     Message,
     Missed,
     Reload,
     Signal,
+    Signals,
     StateChange,
 )
 
@@ -190,9 +191,9 @@ class Page:
 
     def _missing(self, message: Message) -> str:
         match message:
-            case Signal(seq, _, _) if seq > self.seen + 1:
+            case Signals(seq, _, _) if seq > self.seen + 1:
                 return f"signal {self.seen + 1}"
-            case Broadcast(number, _, _) if self._told and number > self.heard + 1:
+            case Broadcasts(number, _, _) if self._told and number > self.heard + 1:
                 return f"broadcast {self.heard + 1}"
         return ""
 
@@ -208,13 +209,15 @@ class Page:
                     self.seen = self._acked = 0
                 self.token, self.resumed, self._sent, self.heard = token, resumed, received, heard
                 return True
-            case Signal(seq, name, payload) if seq == self.seen + 1:
-                self.seen = seq
-                self._note(name, payload)
-            # One that comes before the attach is answered is not meant for this page yet.
-            case Broadcast(number, name, payload) if self._told and number == self.heard + 1:
-                self.heard = number
-                self._note(name, payload)
+            case Signals(seq, name, payloads):
+                new = payloads[self.seen + 1 - seq :]
+                self.seen += len(new)
+                self._note(name, new)
+            # Those that come before the attach is answered are not meant for this page yet.
+            case Broadcasts(number, name, payloads) if self._told:
+                new = payloads[self.heard + 1 - number :]
+                self.heard += len(new)
+                self._note(name, new)
             case StateChange(number, whole, changes):
                 values, removed = codec.unpack(changes)
                 self.known = values if whole else {**self.known, **values}
@@ -234,7 +237,7 @@ class Page:
                 self.reload_reason = reason
         return False
 
-    def _note(self, name: str, payload: bytes) -> None:
-        signal = Received(name, codec.unpack(payload))
-        self._arrived.append(signal)
-        self.log.append(signal)
+    def _note(self, name: str, payloads: list[bytes]) -> None:
+        signals = [Received(name, codec.unpack(payload)) for payload in payloads]
+        self._arrived.extend(signals)
+        self.log.extend(signals)

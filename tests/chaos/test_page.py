@@ -5,7 +5,7 @@ from websockets.typing import Subprotocol
 
 from databench.testing import Page
 from databench.wire import codec
-from databench.wire.messages import FROM_BROWSER, SUBPROTOCOL, Attach, Attached, Broadcast
+from databench.wire.messages import FROM_BROWSER, SUBPROTOCOL, Attach, Attached, Broadcasts
 from tests.chaos.cluster import Cluster
 
 SIZE, COUNT = 10_000, 3_000
@@ -18,9 +18,9 @@ async def hasty(socket: ServerConnection) -> None:
     assert isinstance(frame, bytes)
     attach = codec.decode_one(frame, FROM_BROWSER)
     assert isinstance(attach, Attach)
-    await socket.send(codec.encode(Broadcast(1, "news", codec.pack("too early"))))
+    await socket.send(codec.encode(Broadcasts(1, "news", [codec.pack("too early")])))
     await socket.send(codec.encode(Attached("t", False, 0, 1)) + codec.encode_state(1, True, {}, []))
-    await socket.send(codec.encode(Broadcast(2, "news", codec.pack("in time"))))
+    await socket.send(codec.encode(Broadcasts(2, "news", [codec.pack("in time")])))
     await socket.wait_closed()
 
 

@@ -76,12 +76,12 @@ class Bridge:
         self._gateway = gateway
         self._envelope = Relayed(gateway, viewer)
         self._loop = asyncio.get_running_loop()
-        self._attached: asyncio.Future[tuple[Attach, bytes]] = self._loop.create_future()
+        self._attached: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[bool] = self._loop.create_future()
         """Whether the page said at its end that it is done."""
         self._relay: Relay | None = None
         self._early: list[bytes] = []
-        """What came behind the attach message before the runner was found: no more than one read of the socket."""
+        """The attach message, and what came behind it before the runner was found: one read of the socket at most."""
         self._outbox: deque[bytes] = deque()
         self._waiting = 0
         self._gathering = False
@@ -117,9 +117,7 @@ class Bridge:
         """Relay until either side is gone."""
         relay, done = None, False
         try:
-            attach, frame = await self._attach()
-            relay = await find(attach)
-            relay(Opened(self._gateway, self.viewer, self.analysis), frame)
+            relay = await self._join(find)
             self._begin(relay)
             done = await self._ended
         except ConnectionEndError as error:
@@ -128,14 +126,21 @@ class Bridge:
             if relay is not None:
                 relay(Closed(self._gateway, self.viewer, done), b"")
 
-    async def _attach(self) -> tuple[Attach, bytes]:
+    async def _join(self, find: Find) -> Relay:
+        """Wait until the page attaches, and let its runner know."""
         await asyncio.wait((self._attached, self._ended), timeout=ATTACH_PATIENCE, return_when=FIRST_COMPLETED)
         if self._ended.done():
             raise ConnectionEndError(1006, "the page was gone before it attached")
         if not self._attached.done():
             # No fault of the page, perhaps: its first word may be held up on the way.
             raise ConnectionEndError(4008, f"no attach message within {ATTACH_PATIENCE:g} s")
-        return self._attached.result()
+        # It may be large, and is kept no longer than here.
+        frame = self._early.pop(0)
+        attach = codec.decode_one(frame, FROM_BROWSER)
+        assert isinstance(attach, Attach)
+        relay = await find(attach)
+        relay(Opened(self._gateway, self.viewer, self.analysis), frame)
+        return relay
 
     def _begin(self, relay: Relay) -> None:
         for frame in self._early:
@@ -164,7 +169,8 @@ class Bridge:
         if not self._attached.done():
             if len(messages) != 1 or not isinstance(messages[0], Attach):
                 raise ConnectionEndError(4000, "the first message is not attach")
-            self._attached.set_result((messages[0], frame))
+            self._early.append(frame)
+            self._attached.set_result(None)
             self._socket.pause_reading()
         elif attaching:
             raise ConnectionEndError(4000, "attach came twice")

@@ -28,11 +28,11 @@ def python(peer: str, pinned: Sequence[str]) -> Path:
         command = [str(interpreter), "-m", "pip", "-qq", "--disable-pip-version-check", "install", *pinned]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if done.returncode:
-            raise UnavailableError(f"not installed: {last_line(done.stderr)}")
+            raise UnavailableError(f"not installed: {last_line(done.stderr) or done.returncode}")
         stamp.write_text(wanted)
     return interpreter
 
 
 def last_line(text: str) -> str:
-    """Return the last line of what a process printed, which tells best why it failed."""
-    return text.strip().rpartition("\n")[2] or "it failed"
+    """Return the last line of what a process printed: its answer, or why it failed."""
+    return text.strip().rpartition("\n")[2]

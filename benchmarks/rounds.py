@@ -87,7 +87,7 @@ def unavailable(peers: Collection[str], prepare: Callable[[str], object]) -> dic
 
 
 def asked(command: Sequence[str], patience: float, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return what a process prints as JSON; raises UnavailableError with the reason where it does not in time."""
+    """Return what a process prints last, as JSON; raises UnavailableError with the reason where it does not in time."""
     client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         printed, complaints = client.communicate(timeout=patience)
@@ -96,8 +96,9 @@ def asked(command: Sequence[str], patience: float, environment: Mapping[str, str
     finally:
         _end(client)
     if client.returncode:
-        raise UnavailableError(last_line(complaints))
-    answer: dict[str, Any] = json.loads(printed)
+        raise UnavailableError(last_line(complaints) or f"it ended with {client.returncode}")
+    # What it uses may print, too, before it.
+    answer: dict[str, Any] = json.loads(last_line(printed))
     return answer
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks import environments
-from benchmarks.listening import free_port, wait_for
+from benchmarks.processes import free_port, wait_for
 from benchmarks.rounds import DATABENCH
 from benchmarks.serving import ROOT, serving
 

@@ -14,6 +14,7 @@ from databench.failures import described
 from databench.tasks import known, modules, worker_name
 from databench.wire import codec
 from databench.wire.chunks import Calls, Failure, Results
+from databench.wire.parts import Parts, Source, joined
 
 FAILURE_BYTES = 2**20
 """Tracebacks of a chunk whose failures are collected; beyond that failures travel without."""
@@ -21,14 +22,19 @@ FAILURE_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a chunk went: its results, or the Failure, as bytes."""
+    """How a chunk went: its results, or the Failure, as a payload."""
 
     failed: bool
     seconds: float
-    payload: bytes
+    parts: Parts
+
+    @property
+    def payload(self) -> bytes:
+        """All of it in one piece."""
+        return joined(self.parts)
 
 
-def perform(name: str, payload: bytes) -> Ran:
+def perform(name: str, payload: Source) -> Ran:
     """Run a chunk of the task `name` in this thread; what goes wrong is returned, never raised."""
     if (function := known(name)) is None:
         return _unknown(name)
@@ -83,13 +89,13 @@ class _Run:
         full = self._failure_bytes < FAILURE_BYTES
         return described(error, len(self._values), trace.tb_next if trace else None, full=full)
 
-    def packed(self) -> bytes:
+    def packed(self) -> Parts:
         """Return the results; raises PayloadError for what cannot be sent, unless that is collected too."""
         try:
-            return Results(self._values, self._failures).to_bytes()
+            return Results(self._values, self._failures).to_parts()
         except PayloadError as error:
             self._find_unsendable(error)
-        return Results(self._values, sorted(self._failures, key=lambda failure: failure.item or 0)).to_bytes()
+        return Results(self._values, sorted(self._failures, key=lambda failure: failure.item or 0)).to_parts()
 
     def _find_unsendable(self, error: PayloadError) -> None:
         found = False
@@ -109,7 +115,7 @@ class _Run:
 
 
 def _failed(failure: Failure, started: float) -> Ran:
-    return Ran(True, time.perf_counter() - started, failure.to_bytes())
+    return Ran(True, time.perf_counter() - started, [failure.to_bytes()])
 
 
 def _unsendable(error: PayloadError) -> tuple[str, str, str]:
@@ -122,4 +128,4 @@ def _unknown(name: str) -> Ran:
         f"the task {name} is not known on {worker_name()}, which knows tasks of "
         f"{', '.join(modules()) or 'no module'}; do all workers have the same analyses?"
     )
-    return Ran(True, 0.0, Failure(None, "AnalysisError", message, f"AnalysisError: {message}\n").to_bytes())
+    return Ran(True, 0.0, [Failure(None, "AnalysisError", message, f"AnalysisError: {message}\n").to_bytes()])

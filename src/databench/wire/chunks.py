@@ -9,7 +9,8 @@ from math import ceil, inf
 from typing import Any
 
 from databench.errors import RemoteProtocolError
-from databench.wire import codec
+from databench.wire import codec, parts
+from databench.wire.parts import Parts, Source
 
 AIM = 0.05
 """Seconds that one chunk should take: long against its way over the bus, short against patience."""
@@ -46,14 +47,18 @@ class Calls:
     def __iter__(self) -> Iterator[Sequence[Any]]:
         return iter(self.columns[0]) if self.star else zip(*self.columns, strict=True)
 
-    def to_bytes(self) -> bytes:
+    def to_parts(self) -> Parts:
         """Return the payload; raises PayloadError for what cannot be sent."""
-        return codec.pack([self.star, self.collect, self.columns])
+        return parts.pack([self.star, self.collect, self.columns])
+
+    def to_bytes(self) -> bytes:
+        """Return the payload in one piece."""
+        return parts.joined(self.to_parts())
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Calls":
+    def from_bytes(cls, data: Source) -> "Calls":
         """Return the calls behind a payload; raises RemoteProtocolError when they are malformed."""
-        match codec.unpack(data):
+        match parts.unpack(data):
             case [bool(star), bool(collect), [list(first), *others] as columns] if all(
                 type(other) is list and len(other) == len(first) for other in others
             ) and not (star and (others or not all(type(row) is list for row in first))):
@@ -80,9 +85,9 @@ class Failure:
         return codec.pack(self)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Failure":
+    def from_bytes(cls, data: Source) -> "Failure":
         """Return the failure behind a payload; raises RemoteProtocolError when it is not one."""
-        return cls.of(codec.unpack(data))
+        return cls.of(parts.unpack(data))
 
     @classmethod
     def of(cls, value: Any) -> "Failure":
@@ -113,14 +118,18 @@ class Results:
     failures: Sequence[Failure] = ()
     """Those of single items, where all calls were made nevertheless."""
 
-    def to_bytes(self) -> bytes:
+    def to_parts(self) -> Parts:
         """Return the payload; raises PayloadError for what cannot be sent."""
-        return codec.pack([self.failures, self.values])
+        return parts.pack([self.failures, self.values])
+
+    def to_bytes(self) -> bytes:
+        """Return the payload in one piece."""
+        return parts.joined(self.to_parts())
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Results":
+    def from_bytes(cls, data: Source) -> "Results":
         """Return the results behind a payload; raises RemoteProtocolError when they are malformed."""
-        match codec.unpack(data):
+        match parts.unpack(data):
             case [list(failures), list(values)]:
                 found = [Failure.of(failure) for failure in failures]
                 if all(failure.item is not None and 0 <= failure.item < len(values) for failure in found):
@@ -128,17 +137,18 @@ class Results:
         raise RemoteProtocolError("the results of a chunk are malformed")
 
 
-def failures_in(payload: bytes) -> int:
+def failures_in(payload: Source) -> int:
     """Return how many items failed in a chunk, from the head of its results and without decoding them.
 
     >>> failures_in(Results([1, 2]).to_bytes())
     0
     """
-    match payload[1:2]:  # after the head of the outer array comes that of the array of failures
+    beginning = parts.first_bytes(payload, 6)
+    match beginning[1:2]:  # after the head of the outer array comes that of the array of failures
         case b"\xdc":
-            return int.from_bytes(payload[2:4], "big")
+            return int.from_bytes(beginning[2:4], "big")
         case b"\xdd":
-            return int.from_bytes(payload[2:6], "big")
+            return int.from_bytes(beginning[2:6], "big")
         case head:
             return int.from_bytes(head, "big") & 0x0F
 

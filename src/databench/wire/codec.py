@@ -27,7 +27,7 @@ from databench.wire.messages import (
     StateChange,
     Vocabulary,
 )
-from databench.wire.values import SCALARS, Extension, blame, check_structure, replacement, restored
+from databench.wire.values import SCALARS, Array, Extension, blame, check_structure, replacement, restored
 
 MAX_PAYLOAD = 64 * 2**20
 """Bytes of one payload, in any direction."""
@@ -44,9 +44,22 @@ _RUNS = (Signals.tag, Broadcasts.tag)
 
 
 def _default(value: object) -> object:
-    simpler = replacement(value)
+    return _sendable(replacement(value))
+
+
+def _sendable(simpler: object) -> object:
+    if isinstance(simpler, Array):
+        simpler = simpler.extension()
     check_structure(simpler)
     return msgpack.ExtType(*simpler) if isinstance(simpler, Extension) else simpler
+
+
+SetApart = Callable[[Array], Extension | None]
+"""Takes an array that is to travel beside the value, and returns what stands for it inside; None to have it inside."""
+
+
+def _inside(array: Array) -> Extension | None:
+    return None
 
 
 class _Packers(threading.local):
@@ -55,7 +68,14 @@ class _Packers(threading.local):
     def __init__(self) -> None:
         self.values = msgpack.Packer(default=_default, datetime=True, buf_size=4096)
         self.messages = msgpack.Packer(buf_size=4096)
+        self.apart = msgpack.Packer(default=self._default_apart, datetime=True, buf_size=4096)
         self.pack_value = self.values.pack
+        self.set_apart: SetApart = _inside
+
+    def _default_apart(self, value: object) -> object:
+        simpler = replacement(value)
+        reference = self.set_apart(simpler) if isinstance(simpler, Array) else None
+        return _sendable(simpler if reference is None else reference)
 
 
 _packers = _Packers()
@@ -92,6 +112,23 @@ def pack(value: object, limit: int = MAX_PAYLOAD) -> bytes:
     return data
 
 
+def pack_apart(value: object, set_apart: SetApart) -> bytes:
+    """Return the bytes of an author's value without those arrays that are set apart.
+
+    Raises PayloadError as `pack`, but knows no limit.
+    """
+    _packers.set_apart = set_apart
+    try:
+        check_structure(value)
+        data: bytes = _packers.apart.pack(value)
+    except _UNSENDABLE:
+        _packers.apart.reset()
+        raise PayloadError(blame(value, _packs)) from None
+    finally:
+        _packers.set_apart = _inside
+    return data
+
+
 def _are_floats(data: bytes, count: int) -> bool:
     """Return whether these are the bytes of a list of so many floats and nothing else: each begins with its tag."""
     header = 3 if count < 2**16 else 5
@@ -108,14 +145,14 @@ def _packs(value: object) -> bool:
     return True
 
 
-def unpack(data: bytes) -> Any:
+def unpack(data: bytes, ext_hook: Callable[[int, bytes], object] = restored) -> Any:
     """Return the author's value behind the bytes; raises RemoteProtocolError when they are malformed.
 
     >>> unpack(bytes.fromhex("81a27069cb4008000000000000"))
     {'pi': 3.0}
     """
     try:
-        return msgpack.unpackb(data, ext_hook=restored, timestamp=3, strict_map_key=False)
+        return msgpack.unpackb(data, ext_hook=ext_hook, timestamp=3, strict_map_key=False)
     except (ValueError, TypeError, OverflowError, RecursionError, MemoryError, msgpack.UnpackException) as error:
         raise RemoteProtocolError(f"payload does not decode: {str(error) or type(error).__name__}") from None
 

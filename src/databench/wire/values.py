@@ -48,6 +48,17 @@ class Extension(NamedTuple):
     data: bytes
 
 
+class Array(NamedTuple):
+    """A numpy array as it travels: dtype and shape in words, and its elements in C order, not copied."""
+
+    kind: str
+    elements: memoryview
+
+    def extension(self) -> Extension:
+        """Return it with a copy of its elements."""
+        return Extension(ARRAY, b"".join((self.kind.encode(), b"\n", self.elements)))
+
+
 def check_structure(value: object, level: int = 1) -> None:
     """Raise ValueError where msgpack would send what no receiver takes: keys of other types, too many levels."""
     if level > NESTING:
@@ -78,7 +89,7 @@ def _is_key(key: object) -> bool:
 
 
 def replacement(value: object) -> object:
-    """Return what travels in place of a value that msgpack does not know, an `Extension` or something simpler.
+    """Return what travels in place of a value that msgpack does not know: Extension, Array or something simpler.
 
     Raises TypeError when there is nothing.
     """
@@ -138,14 +149,14 @@ def _of_numpy_time(value: Any) -> object:
     return _of_array(milliseconds)
 
 
-def _of_array(array: Any) -> Extension:
+def _of_array(array: Any) -> Array:
     dtype = array.dtype.str
     if dtype not in ARRAY_DTYPES:
         raise TypeError(f"numpy.ndarray of {array.dtype}")
     shape = ",".join(map(str, array.shape))
     # In C order, as bytes; without a copy of its own where the array is laid out like that.
-    elements = array.reshape(-1).view("u1").data if array.size else b""
-    return Extension(ARRAY, b"".join((f"{dtype} {shape}\n".encode(), elements)))
+    elements = array.reshape(-1).view("u1").data if array.size else memoryview(b"")
+    return Array(f"{dtype} {shape}", elements)
 
 
 def _of_figure(figure: Any) -> object:
@@ -169,14 +180,22 @@ def _restored_array(data: bytes) -> object:
     import numpy as np
 
     header, newline, _ = data[:512].partition(b"\n")
-    dtype, space, shape = header.decode("ascii").partition(" ")
-    if not newline or not space or dtype not in ARRAY_DTYPES:
+    if not newline:
+        raise ValueError("array header is malformed")
+    dtype, lengths = array_kind(header.decode("ascii"))
+    # The copy is aligned, and its owner may write to it.
+    return np.frombuffer(data, dtype=dtype, offset=len(header) + 1).reshape(lengths).copy()
+
+
+def array_kind(kind: str) -> tuple[str, tuple[int, ...]]:
+    """Return dtype and shape from their words; raises ValueError where they are malformed."""
+    dtype, space, shape = kind.partition(" ")
+    if not space or dtype not in ARRAY_DTYPES:
         raise ValueError("array header is malformed")
     lengths = tuple(int(length) for length in shape.split(",")) if shape else ()
     if any(length < 0 for length in lengths):
         raise ValueError("array has a negative length")
-    # The copy is aligned, and its owner may write to it.
-    return np.frombuffer(data, dtype=dtype, offset=len(header) + 1).reshape(lengths).copy()
+    return dtype, lengths
 
 
 def blame(value: object, sendable: Callable[[object], bool], path: str = "payload") -> str:

@@ -17,6 +17,7 @@ from databench.failures import job_error, lost_item, task_error
 from databench.feeding import Feed
 from databench.progress import Meter, Progress, Reporter
 from databench.wire.chunks import Failure, Results, failures_in
+from databench.wire.parts import Source
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class _Answer(NamedTuple):
     chunk: int
     seconds: float
     reason: str | None
-    payload: bytes
+    payload: Source
 
 
 class Execution:
@@ -110,7 +111,7 @@ class Execution:
 
     # For the engine (any thread)
 
-    def done(self, chunk: int, seconds: float, payload: bytes) -> None:
+    def done(self, chunk: int, seconds: float, payload: Source) -> None:
         """Take the results of a chunk."""
         self._arrive(_Answer(chunk, seconds, None, payload))
 
@@ -263,7 +264,7 @@ class Execution:
             self.over(error)
             raise
 
-    def _submit(self, order: Order, payload: bytes) -> bool:
+    def _submit(self, order: Order, payload: Source) -> bool:
         # Under the lock: the engine gets nothing of a job after it was told to cancel it.
         with self.changed:
             if self.end is None:

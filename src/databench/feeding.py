@@ -14,6 +14,7 @@ from databench.engines.contract import Engine, Order
 from databench.errors import PayloadError
 from databench.wire import codec
 from databench.wire.chunks import Calls, Chunking
+from databench.wire.parts import Source
 
 LOOKAHEAD = 64
 """Chunks that a job may have submitted or not yet given to its consumer; more (four a slot) on many slots."""
@@ -139,7 +140,7 @@ class Feed:
         """Whether all items were taken and all answers given to the consumer."""
         return self.items.over and not self.ahead
 
-    def run(self, submit: Callable[[Order, bytes], bool]) -> bool:
+    def run(self, submit: Callable[[Order, Source], bool]) -> bool:
         """Submit chunks for a moment (10 ms) or until enough are ahead; return whether it can go on at once.
 
         Raises what the iterables raise, and PayloadError for an item that cannot be sent.
@@ -183,7 +184,7 @@ class Feed:
             return False
         return chunks < max(LOOKAHEAD, 4 * capacity) and self._bytes < AHEAD_BYTES
 
-    def _submit(self, submit: Callable[[Order, bytes], bool]) -> bool:
+    def _submit(self, submit: Callable[[Order, Source], bool]) -> bool:
         total, taken = self.items.total, self.items.taken
         remaining = None if total is None else max(total - taken, 0)
         rows = self.items.take(self._chunking.size(self.engine.capacity, remaining))
@@ -197,11 +198,12 @@ class Feed:
         self.ahead[number] = Ahead(range(taken, taken + items), size)
         return submit(replace(self.order, chunk=number) if number else self.order, payload)
 
-    def _packed(self, rows: list[Any], first: int) -> tuple[bytes, int]:
+    def _packed(self, rows: list[Any], first: int) -> tuple[Source, int]:
         """Return the payload for as many of these items as fit into one, and their number."""
         while True:
             try:
-                return self.items.calls(rows, collect=self.collect).to_bytes(), len(rows)
+                parts = self.items.calls(rows, collect=self.collect).to_parts()
+                return self.engine.hold(self.order.task, parts), len(rows)
             except PayloadError as error:
                 self.items.check(rows, first)
                 if self._chunking.fixed is not None:

@@ -16,7 +16,7 @@ from databench.engines.contract import Engine, Order
 from databench.errors import AnalysisError, Cancelled
 from databench.execution import Execution
 from databench.feeding import Feed, Items
-from databench.performing import perform
+from databench.performing import Ran, perform
 from databench.progress import Later, Progress, Report, Reporter, in_a_thread
 from databench.results import Job, Submitted
 from databench.tasks import become_worker, name_of, task, worker_name
@@ -27,6 +27,7 @@ __all__ = [
     "JobScope",
     "MapOptions",
     "Progress",
+    "Ran",
     "SubmitOptions",
     "Submitted",
     "become_worker",

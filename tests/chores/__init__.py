@@ -230,6 +230,34 @@ def produce(size: int) -> bytes:
 
 
 @task
+def plus(array: numpy.ndarray, number: float) -> numpy.ndarray:
+    """Work with something large in place, and return it."""
+    array += number
+    return array
+
+
+@task
+def filled(length: int) -> numpy.ndarray:
+    """Return an array."""
+    return numpy.ones(length)
+
+
+@task
+def plus_once_held(array: numpy.ndarray, fifo: str, marker: str) -> numpy.ndarray:
+    """Tell the process id and never come back, the first time; the second time, elsewhere, return the array."""
+    hold_once(fifo, marker)
+    return array + 1
+
+
+@task
+def total_at_word(array: numpy.ndarray, fifo: str, words: str) -> float:
+    """Tell that it runs, and finish when told to."""
+    Path(fifo).write_text(f"{os.getpid()}\n")
+    Path(words).read_text()
+    return float(array.sum())
+
+
+@task
 def print_much(lines: int) -> int:
     """Print more than any pipe holds."""
     for _ in range(lines):

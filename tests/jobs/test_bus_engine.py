@@ -3,12 +3,16 @@
 import asyncio
 from types import ModuleType
 
+import pytest
+
 from databench import jobs
 from databench.bus.memory import MemoryBroker
 from databench.engines.bus import AT_BROKER, BYTES_AT_BROKER, BusEngine
 from databench.engines.contract import Order
 from databench.jobs import JobScope, current_scope
+from databench.segments import UnreadableError, borrow
 from databench.wire import codec
+from databench.wire.chunks import Failure
 from databench.wire.messages import (
     PROTOCOL_VERSION,
     TO_BROKER,
@@ -23,6 +27,8 @@ from databench.wire.messages import (
     Submit,
     Unknown,
 )
+from databench.wire.parts import Source
+from databench.wire.references import SHARED, Reference
 
 
 class Recorder:
@@ -31,6 +37,7 @@ class Recorder:
     def __init__(self) -> None:
         self.up = True
         self.sent: list[Message] = []
+        self.frames: list[bytes] = []
 
     async def joined(self) -> None: ...
 
@@ -38,6 +45,7 @@ class Recorder:
 
     def dispatch(self, envelope: bytes, payload: bytes = b"") -> None:
         self.sent += codec.decode(envelope, TO_BROKER)
+        self.frames.append(payload)
 
     async def close(self) -> None: ...
 
@@ -51,8 +59,10 @@ class Answers:
 
     def __init__(self) -> None:
         self.got: list[tuple[int, str]] = []
+        self.payload: Source | None = None
 
-    def done(self, chunk: int, seconds: float, payload: bytes) -> None:
+    def done(self, chunk: int, seconds: float, payload: Source) -> None:
+        self.payload = payload
         self.got.append((chunk, "done"))
 
     def failed(self, chunk: int, reason: str, payload: bytes) -> None:
@@ -178,6 +188,110 @@ async def test_no_more_bytes_are_at_the_broker_than_a_limit_but_a_larger_chunk_g
 
 def chunks(bus: Recorder) -> list[int]:
     return [message.chunk for message in bus.taken() if isinstance(message, Submit)]
+
+
+async def large(engine: BusEngine, bus: Recorder, sink: Answers) -> Reference:
+    """Have a large chunk submitted; return the reference that travelled."""
+    await engine.start()
+    tell(engine, Joined("b1"))
+    engine.submit(Order("j", "s", 0, "m:f"), engine.hold("m:f", LARGE), sink)
+    await turn()
+    return referred(bus.taken()[-1])
+
+
+def referred(message: Message) -> Reference:
+    assert isinstance(message, Submit)
+    reference = Reference.of(message.payload or b"")
+    assert reference is not None
+    return reference
+
+
+LARGE = [b"c" * SHARED]
+NOT_HERE = Failed("j", 0, "unreadable", Failure(None, "Unreadable", "no such file", "").to_bytes())
+
+
+async def test_a_large_chunk_travels_as_a_reference_and_its_answer_comes_as_one() -> None:
+    bus, sink = Recorder(), Answers()
+    engine = BusEngine("r1", bus)
+    with borrow(await large(engine, bus, sink)) as borrowed:
+        assert borrowed.payload[:] == LARGE[0]
+        answer = borrowed.answer([b"r" * SHARED])
+    tell(engine, Done("j", 0, 0.1, answer))
+    assert sink.got == [(0, "done")]
+    assert sink.payload is not None
+    assert sink.payload[:] == b"r" * SHARED
+    await engine.stop()
+
+
+async def test_a_chunk_that_a_worker_cannot_read_goes_again_in_full_and_so_do_those_after_it() -> None:
+    bus, sink = Recorder(), Answers()
+    engine = BusEngine("r1", bus)
+    await large(engine, bus, sink)
+    tell(engine, NOT_HERE)
+    assert (sink.got, bus.frames[-1]) == ([], LARGE[0])
+    tell(engine, Done("j", 0, 0.1, b""))
+    assert sink.got == [(0, "done")]
+    assert engine.hold("m:f", LARGE) == LARGE[0]
+    await engine.stop()
+
+
+async def test_a_worker_that_cannot_read_what_was_sent_in_full_has_failed() -> None:
+    bus, sink = Recorder(), Answers()
+    engine = BusEngine("r1", bus)
+    await large(engine, bus, sink)
+    tell(engine, NOT_HERE, NOT_HERE)
+    assert sink.got == [(0, "refused")]
+    await engine.stop()
+
+
+@pytest.mark.parametrize("garbage", [Reference(1, 0, "a", 1, 1).to_bytes(), b"\x95garbage"])
+async def test_a_reference_to_no_answer_is_refused_and_the_chunk_goes_again(garbage: bytes) -> None:
+    bus, sink = Recorder(), Answers()
+    engine = BusEngine("r1", bus)
+    await large(engine, bus, sink)
+    tell(engine, Done("j", 0, 0.1, garbage))
+    assert (sink.got, bus.frames[-1]) == ([], LARGE[0])
+    tell(engine, Done("j", 0, 0.1, garbage))
+    assert sink.got == [(0, "refused")]
+    await engine.stop()
+
+
+async def test_a_broker_that_is_new_gets_the_reference_again() -> None:
+    bus, sink = Recorder(), Answers()
+    engine = BusEngine("r1", bus)
+    reference = await large(engine, bus, sink)
+    engine.bus_down()
+    engine.bus_up()
+    tell(engine, Joined("b2"))
+    assert referred(bus.taken()[-1]) == reference
+    await engine.stop()
+
+
+async def test_the_memory_of_cancelled_chunks_is_used_again() -> None:
+    bus, sink = Recorder(), Answers()
+    engine = BusEngine("r1", bus)
+    reference = await large(engine, bus, sink)
+    engine.cancel("j")
+    await turn()
+    engine.submit(Order("k", "s", 0, "m:f"), engine.hold("m:f", LARGE), sink)
+    await turn()
+    assert referred(bus.taken()[-1]).name == reference.name
+    with pytest.raises(UnreadableError):
+        borrow(reference)
+    await engine.stop()
+
+
+async def test_bytes_in_shared_memory_count_at_the_broker() -> None:
+    bus, sink = Recorder(), Answers()
+    engine = BusEngine("r1", bus)
+    await engine.start()
+    tell(engine, Joined("b1"))
+    half = [bytes(BYTES_AT_BROKER // 2)]
+    for chunk in range(3):
+        engine.submit(Order("j", "s", chunk, "m:f"), engine.hold("m:f", half), sink)
+    await turn()
+    assert chunks(bus) == [0, 1]
+    await engine.stop()
 
 
 async def test_garbage_from_the_broker_is_dropped() -> None:

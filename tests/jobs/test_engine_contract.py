@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from databench import jobs
@@ -19,6 +20,7 @@ from databench.errors import AnalysisError, Cancelled, JobError, TaskError
 from databench.jobs import JobScope
 from databench.seeding import seeds
 from databench.wire.chunks import Calls, Failure, Results
+from databench.wire.parts import Source
 from tests.jobs.clusters import DaskCluster, bus
 from tests.jobs.conftest import Runner
 
@@ -29,17 +31,17 @@ class Answers:
     """A sink that keeps what it was given."""
 
     def __init__(self) -> None:
-        self.got: list[tuple[int, str, bytes]] = []
+        self.got: list[tuple[int, str, Source]] = []
         self._news = threading.Condition()
 
-    def done(self, chunk: int, seconds: float, payload: bytes) -> None:
+    def done(self, chunk: int, seconds: float, payload: Source) -> None:
         assert seconds >= 0
         self._keep(chunk, "done", payload)
 
     def failed(self, chunk: int, reason: str, payload: bytes) -> None:
         self._keep(chunk, reason, payload)
 
-    def _keep(self, chunk: int, reason: str, payload: bytes) -> None:
+    def _keep(self, chunk: int, reason: str, payload: Source) -> None:
         with self._news:
             self.got.append((chunk, reason, payload))
             self._news.notify_all()
@@ -112,6 +114,15 @@ def scope(engine: Engine) -> Iterator[JobScope]:
 
 def order(task: str, chunk: int = 0, job: str = "j", **more: float) -> Order:
     return Order(job, "g", chunk, f"chores:{task}", **more)  # type: ignore[arg-type]
+
+
+async def test_large_arrays_come_back_and_may_be_written_to(scope: JobScope, chores: ModuleType) -> None:
+    array = np.arange(50_000.0)
+    results = await jobs.begin_map(scope, chores.plus, ([array] * 6, range(6)), ordered=True)
+    for number, result in enumerate(results):
+        assert (result == array + number).all()
+        result += 1
+    assert array[-1] == 49_999
 
 
 async def test_each_chunk_is_answered_once(engine: Engine) -> None:

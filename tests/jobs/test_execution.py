@@ -12,6 +12,7 @@ from databench.engines.contract import Order, Sink
 from databench.errors import Cancelled, JobError, TaskError
 from databench.jobs import JobScope, perform
 from databench.wire.chunks import Failure, Results
+from databench.wire.parts import Parts, Source, joined
 
 
 class Scripted:
@@ -20,11 +21,14 @@ class Scripted:
     capacity = 3
 
     def __init__(self) -> None:
-        self.orders: list[tuple[Order, bytes, Sink]] = []
-        self.answered: list[tuple[Order, bytes, Sink]] = []
+        self.orders: list[tuple[Order, Source, Sink]] = []
+        self.answered: list[tuple[Order, Source, Sink]] = []
         self.cancelled: list[str] = []
 
-    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
+    def hold(self, task: str, parts: Parts) -> bytes:
+        return joined(parts)
+
+    def submit(self, order: Order, payload: Source, sink: Sink) -> None:
         assert not self.cancelled, "a chunk after the end of its job"
         self.orders.append((order, payload, sink))
 

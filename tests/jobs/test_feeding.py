@@ -18,6 +18,7 @@ from databench.feeding import AHEAD_BYTES, LOOKAHEAD, PROBING, Items
 from databench.jobs import JobScope, perform
 from databench.seeding import seeds
 from databench.wire.chunks import Calls
+from databench.wire.parts import Parts, Source, joined
 
 
 class Held:
@@ -25,10 +26,13 @@ class Held:
 
     def __init__(self, capacity: int = 2) -> None:
         self.capacity = capacity
-        self.orders: deque[tuple[Order, bytes, Sink]] = deque()
+        self.orders: deque[tuple[Order, Source, Sink]] = deque()
         self.cancelled: list[str] = []
 
-    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
+    def hold(self, task: str, parts: Parts) -> bytes:
+        return joined(parts)
+
+    def submit(self, order: Order, payload: Source, sink: Sink) -> None:
         self.orders.append((order, payload, sink))
 
     def cancel(self, job: str) -> None:

@@ -12,6 +12,7 @@ from databench import jobs
 from databench.engines.contract import Engine, Order, Sink
 from databench.errors import AnalysisError, Cancelled, JobError, PayloadError, TaskError
 from databench.jobs import JobScope, current_scope
+from databench.wire.parts import Parts, Source, joined
 
 
 async def test_results_come_as_they_are_completed(scope: JobScope, chores: ModuleType) -> None:
@@ -198,7 +199,10 @@ async def test_an_answer_that_comes_twice_counts_once(chores: ModuleType) -> Non
     class Doubling:
         capacity = 1
 
-        def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
+        def hold(self, task: str, parts: Parts) -> bytes:
+            return joined(parts)
+
+        def submit(self, order: Order, payload: Source, sink: Sink) -> None:
             ran = jobs.perform(order.task, payload)
             sink.done(order.chunk, ran.seconds, ran.payload)
             sink.done(order.chunk, ran.seconds, ran.payload)

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "databench.wire": "errors",
     "databench.bus": "errors wire",
     "databench.cores": "",
+    "databench.segments": "errors wire",
     "databench.engines.names": "errors",
     "databench.config": "errors wire bus cores engines.names",
     "databench.logs": "",
@@ -26,11 +27,11 @@ MAY_IMPORT = {
     "databench.command": "health cli",
     "databench.__main__": "command",
     "databench.testing": "errors wire bus author",
-    "author": "errors wire bus.contract engines.names",
+    "author": "errors wire segments bus.contract engines.names",
     "databench_broker": "errors wire bus config logs",
     "databench_gateway": "errors wire bus config logs listening",
     "databench_runner": "errors wire bus config logs author",
-    "databench_worker": "errors wire bus config logs jobs loading",
+    "databench_worker": "errors wire segments bus config logs jobs loading",
 }
 """Besides its own package. "author": every module of databench without a line here, what authors import."""
 

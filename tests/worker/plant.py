@@ -7,6 +7,7 @@ import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from databench.bus.zeromq import connector
 from databench.engines.bus import BusEngine
 from databench.engines.contract import Order
 from databench.wire.chunks import Calls, Failure, Results
+from databench.wire.parts import Source
 
 CHORES = Path(__file__).parents[1] / "chores"
 
@@ -32,7 +34,7 @@ class Answer:
         """Whether it was answered."""
         return self.count > 0
 
-    def done(self, chunk: int, seconds: float, payload: bytes) -> None:
+    def done(self, chunk: int, seconds: float, payload: Source) -> None:
         """Take the results."""
         self._take(Results.from_bytes(payload).values[0])
 
@@ -52,18 +54,20 @@ class Answer:
 class Plant:
     """Processes on a bus, for example in a folder; all end with it. The engine joins at `near`, if that is given."""
 
-    def __init__(self, bus: str | Path, near: str = "") -> None:
+    def __init__(self, bus: str | Path, near: str = "", identity: str = "runner:plant") -> None:
+        self.largest = 0
+        """Bytes of the largest frame that came over the bus."""
         self._bus = f"ipc://{bus}/bus" if isinstance(bus, Path) else bus
         self._changed = asyncio.Event()
         self._processes: list[Process] = []
         # The services stop when the other end is closed, however this process ends.
         self._lifeline, self._held = os.pipe()
-        self._place = connector(near or self._bus)("runner:plant", (), self)
-        self.engine = BusEngine("plant", self._place)
+        self._place = connector(near or self._bus)(identity, (), self)
+        self.engine = BusEngine(identity, self._place)
 
-    async def start(self, kind: str, *options: str) -> Process:
-        """Start a service and return its process, at once."""
-        command = [sys.executable, "-m", "databench", kind, "--bus", self._bus, *options]
+    async def start(self, kind: str, *options: str, through: Sequence[str] = ()) -> Process:
+        """Start a service, `through` a command that starts others, and return its process, at once."""
+        command = [*through, sys.executable, "-m", "databench", kind, "--bus", self._bus, *options]
         environment = {**os.environ, LIFELINE: str(self._lifeline)}
         process = await asyncio.create_subprocess_exec(*command, env=environment, pass_fds=[self._lifeline])
         self._processes.append(process)
@@ -90,7 +94,8 @@ class Plant:
         """Submit one chunk with one item; `how` is what an Order may say."""
         answer = Answer()
         order = Order(secrets.token_hex(8), "group", 0, f"chores:{task.__name__}", **how)
-        self.engine.submit(order, Calls([[list(arguments)]], star=True).to_bytes(), answer)
+        parts = Calls([[list(arguments)]], star=True).to_parts()
+        self.engine.submit(order, self.engine.hold(order.task, parts), answer)
         return answer
 
     def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:
@@ -98,6 +103,7 @@ class Plant:
 
     def dispatched(self, envelope: bytes, payload: bytes) -> None:
         """Pass on."""
+        self.largest = max(self.largest, len(payload))
         self.engine.dispatched(envelope, payload)
         self._changed.set()
 
@@ -143,6 +149,15 @@ def children(pid: int) -> list[int]:
 def slots_of(worker: int) -> list[int]:
     """Return the slots of a worker."""
     return [slot for nursery in children(worker) for slot in children(nursery)]
+
+
+def segments_of(pid: int) -> int:
+    """Return how many pieces of shared memory a process has open."""
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            links.append(os.readlink(entry))
+    return sum("memfd:databench-" in link for link in links)
 
 
 def kill(pid: int) -> None:

@@ -225,7 +225,7 @@ class Crew:
                     message = f"the chunk took longer than its limit of {timeout:g} s"
                     self._told.failed(key, "timeout", Failure(None, "TimeoutError", message, ""))
 
-    def _send(self, slot: int, parts: list[bytes]) -> None:
+    def _send(self, slot: int, parts: list[bytes | memoryview]) -> None:
         self._slots[slot].send(parts)
         self._unsent.add(slot)
 

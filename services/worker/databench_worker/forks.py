@@ -26,6 +26,9 @@ _SOCKET_BUFFER = 2**20
 
 SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Slots share the cores among themselves; a library with a thread for each core in each slot slows all down."""
+_KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
+"""What glibc arrives at by itself once an array of 32 MiB was freed: memory is kept for the next array, since to get
+it anew from the system takes longer than to compute with it."""
 
 
 class NurseryLostError(Exception):
@@ -60,7 +63,7 @@ class Slot:
             ours.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER)
         self._loop.add_reader(ours, self._receive)
 
-    def send(self, parts: list[bytes]) -> None:
+    def send(self, parts: list[bytes | memoryview]) -> None:
         """Have parts of frames sent by the next `flush`. The lineup bounds how many wait."""
         self._unsent.extend(memoryview(part) for part in parts)
 
@@ -146,7 +149,7 @@ class Nursery:
                 *(str(theirs.fileno()), str(folder), worker, str(memory)),
                 stdin=DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env={**dict.fromkeys(SINGLE_THREADED, "1"), **os.environ},
+                env={**dict.fromkeys(SINGLE_THREADED, "1"), **_KEEPING, **os.environ},
             )
         nursery = cls(process, control)
         try:

@@ -15,10 +15,9 @@ Frame = tuple[bytes, bytes]
 """An envelope, and the payload that is a frame of its own (empty where there is none)."""
 
 
-def laid_out(envelope: bytes, payload: bytes = b"") -> list[bytes]:
-    """Return what is to be sent for a frame, as parts that need not be joined."""
-    head = _HEAD.pack(len(envelope), len(payload)) + envelope
-    return [head, payload] if payload else [head]
+def laid_out(envelope: bytes, *payload: bytes | memoryview) -> list[bytes | memoryview]:
+    """Return what is to be sent for a frame, as parts that need not be joined; so may the payload be."""
+    return [_HEAD.pack(len(envelope), sum(map(len, payload))) + envelope, *filter(len, payload)]
 
 
 class Reader:

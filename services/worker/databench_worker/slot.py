@@ -14,14 +14,22 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
+from itertools import islice
 
-from databench.jobs import become_worker, perform
+from databench.errors import RemoteProtocolError
+from databench.jobs import Ran, become_worker, perform
+from databench.segments import Borrowed, UnreadableError, borrow
 from databench.wire import codec
 from databench.wire.chunks import Failure
 from databench.wire.messages import Done, Drop, Failed, Message, Returned, Run, Slots
-from databench.wire.outbox import inline, read
+from databench.wire.outbox import INLINE, inline, read
+from databench.wire.parts import Parts, joined, size_of
+from databench.wire.references import SHARED, UNREADABLE, Reference
 from databench_worker.memory import in_words
 from databench_worker.pipe import Frame, Reader, laid_out
+
+AT_ONCE = 64
+"""Parts of a message that the system is given in one call."""
 
 
 def main(parent: socket.socket, worker: str, memory: int) -> None:
@@ -51,15 +59,33 @@ class _Slot:
                 self._run(*self._ahead.popleft())
 
     def _run(self, run: Run, payload: bytes) -> None:
-        ran = perform(run.task, payload)
+        try:
+            reference = Reference.of(payload)
+            borrowed = borrow(reference) if reference is not None else None
+        except (UnreadableError, RemoteProtocolError) as error:
+            failure = Failure(None, "Unreadable", str(error), "").to_bytes()
+            self._send(Failed(run.job, run.chunk, UNREADABLE, failure))
+            return
+        if borrowed is None:
+            answer = self._answer(run, perform(run.task, payload), None)
+        else:
+            with borrowed:  # let go of before the runner learns that it may use it again
+                answer = self._answer(run, perform(run.task, borrowed.payload), borrowed)
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
+        self._send(*answer)
+
+    def _answer(self, run: Run, ran: Ran, borrowed: Borrowed | None) -> tuple[Message, Parts]:
+        """Return what is sent of a chunk that ran, and its payload."""
+        parts = ran.parts
         if ran.failed:
-            answer = _with_limit(ran.payload, self._memory) if self._memory else ran.payload
-            self._send(Failed(run.job, run.chunk, "raised", inline(answer)), answer)
-        else:
-            self._send(Done(run.job, run.chunk, ran.seconds, inline(ran.payload)), ran.payload)
+            failure = _with_limit(ran.payload, self._memory) if self._memory else ran.payload
+            return Failed(run.job, run.chunk, "raised", inline(failure)), [failure]
+        if borrowed is not None and size_of(parts) >= SHARED and (stored := borrowed.answer(parts)) is not None:
+            parts = [stored]
+        inlined = joined(parts) if size_of(parts) <= INLINE else None
+        return Done(run.job, run.chunk, ran.seconds, inlined), parts
 
     def _receive(self) -> None:
         """Wait for something to do; where there is something already, only look whether it was withdrawn."""
@@ -87,13 +113,13 @@ class _Slot:
                 self._send(Returned(drop.job, drop.chunk))
                 return
 
-    def _send(self, message: Message, payload: bytes = b"") -> None:
-        own_frame = payload if getattr(message, "payload", b"") is None else b""
-        parts = [memoryview(part) for part in laid_out(codec.encode(message), own_frame)]
+    def _send(self, message: Message, payload: Parts = ()) -> None:
+        own_frame = payload if getattr(message, "payload", b"") is None else ()
+        parts = deque(memoryview(part) for part in laid_out(codec.encode(message), *own_frame))
         while parts:
-            sent = self._parent.sendmsg(parts)
+            sent = self._parent.sendmsg(list(islice(parts, AT_ONCE)))
             while parts and sent >= len(parts[0]):
-                sent -= len(parts.pop(0))
+                sent -= len(parts.popleft())
             if sent:
                 parts[0] = parts[0][sent:]
 

@@ -1,7 +1,8 @@
 """The engine that runs chunks on the workers, through the broker.
 
 Owns this runner's place on the chunk plane: it joins, beats, keeps what is not yet answered and submits it
-again to a broker that does not know it. Decodes no payload; knows no socket, only the Bus contract.
+again to a broker that does not know it. Large payloads stay in shared memory where workers can get at it. Decodes no
+payload; knows no socket, only the Bus contract.
 """
 
 import asyncio
@@ -14,7 +15,9 @@ from enum import Enum, auto
 from databench.bus.contract import Bus
 from databench.engines.contract import Order, Sink
 from databench.errors import RemoteProtocolError
+from databench.segments import Pool, Stored
 from databench.wire import codec
+from databench.wire.chunks import Failure
 from databench.wire.messages import (
     FROM_BROKER,
     PROTOCOL_VERSION,
@@ -32,6 +35,8 @@ from databench.wire.messages import (
     Unknown,
 )
 from databench.wire.outbox import Outbox, inline, read
+from databench.wire.parts import Parts, Source, joined, size_of
+from databench.wire.references import UNREADABLE, Reference, Sharing
 
 log = logging.getLogger("databench.jobs")
 
@@ -55,10 +60,15 @@ class Standing(Enum):
 @dataclass(slots=True, eq=False)
 class _Chunk:
     order: Order
-    payload: bytes
+    payload: Source
     sink: Sink
     at_broker: bool = False
     wanted: bool = True
+
+    @property
+    def travels(self) -> bytes:
+        """What the broker gets: the payload, or the reference to it."""
+        return self.payload.reference if isinstance(self.payload, Stored) else self.payload[:]
 
 
 class BusEngine:
@@ -79,6 +89,8 @@ class BusEngine:
         self._waiting: deque[_Chunk] = deque()
         self._chunks_at_broker = self._bytes_at_broker = 0
         self._outbox = Outbox()
+        self._sharing = Sharing()
+        self._pool = Pool()
         self._orders: list[_Chunk | str] = []
         self._lock = threading.Lock()
 
@@ -89,7 +101,14 @@ class BusEngine:
 
     # From any thread
 
-    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
+    def hold(self, task: str, parts: Parts) -> Source:
+        """Return the calls of a chunk as they are now, in shared memory where that is worth while."""
+        stored = None
+        if self._sharing.worth(task, size_of(parts), self._loop.time()):
+            stored = self._pool.store(parts)
+        return joined(parts) if stored is None else stored
+
+    def submit(self, order: Order, payload: Source, sink: Sink) -> None:
         """Have a chunk run; it is kept until it is answered (the look-ahead of the jobs bounds how many)."""
         self._pass_on(_Chunk(order, payload, sink))
 
@@ -120,6 +139,7 @@ class BusEngine:
             await asyncio.wait([self._beats])
         self._jobs.clear()
         self._waiting.clear()
+        self._pool.close()
         if self._standing is not Standing.DOWN:
             self._say(Leave())
         self._standing = Standing.DOWN
@@ -149,10 +169,10 @@ class BusEngine:
         match message:
             case Done(job, number, seconds):
                 if (chunk := self._answered(job, number)) is not None:
-                    chunk.sink.done(number, seconds, payload)
+                    self._done(chunk, seconds, payload)
             case Failed(job, number, reason):
                 if (chunk := self._answered(job, number)) is not None:
-                    chunk.sink.failed(number, reason, payload)
+                    self._failed(chunk, reason, payload)
             case Capacity(slots):
                 self._capacity = slots
             case Joined():
@@ -162,6 +182,35 @@ class BusEngine:
             case Refused(reason):
                 log.error("the broker refuses the runner %s: %s", self._name, reason)
 
+    def _done(self, chunk: _Chunk, seconds: float, payload: Source) -> None:
+        stored = chunk.payload if isinstance(chunk.payload, Stored) else None
+        try:
+            if (reference := Reference.of(payload)) is not None:
+                if stored is None:
+                    raise RemoteProtocolError("a worker refers to an answer where there can be none")
+                payload = stored.answer(reference)
+        except RemoteProtocolError as error:
+            log.warning("%s", error)
+            failure = Failure(None, "Refused", str(error), "")
+            self._failed(chunk, UNREADABLE, failure.to_bytes())
+            return
+        self._sharing.answered(chunk.order.task, len(payload))
+        chunk.sink.done(chunk.order.chunk, seconds, payload)
+
+    def _failed(self, chunk: _Chunk, reason: str, payload: bytes) -> None:
+        """Pass a failure on; a chunk whose reference could not be opened goes again, with its payload."""
+        if reason != UNREADABLE or not isinstance(chunk.payload, Stored):
+            # What was sent in full and cannot be read will not be read another time.
+            chunk.sink.failed(chunk.order.chunk, "refused" if reason == UNREADABLE else reason, payload)
+            return
+        self._sharing.unreadable(self._loop.time())
+        self._keep(_Chunk(chunk.order, chunk.payload[:], chunk.sink))
+
+    def _keep(self, chunk: _Chunk) -> None:
+        """Have a chunk submitted as soon as there is room."""
+        self._jobs.setdefault(chunk.order.job, {})[chunk.order.chunk] = chunk
+        self._waiting.append(chunk)
+
     def _carry_out(self) -> None:
         with self._lock:
             orders, self._orders = self._orders, []
@@ -169,8 +218,7 @@ class BusEngine:
             if isinstance(order, str):
                 self._forget(order)
             else:
-                self._jobs.setdefault(order.order.job, {})[order.order.chunk] = order
-                self._waiting.append(order)
+                self._keep(order)
         self._send_waiting()
 
     def _forget(self, job: str) -> None:
@@ -206,7 +254,8 @@ class BusEngine:
                 chunk.at_broker = True
                 self._chunks_at_broker += 1
                 self._bytes_at_broker += len(chunk.payload)
-                self._outbox.add(b"", _submit(chunk), chunk.payload)
+                travels = chunk.travels
+                self._outbox.add(b"", _submit(chunk.order, travels), travels)
         for _, envelope, payload in self._outbox.take():
             self._bus.dispatch(envelope, payload)
 
@@ -236,6 +285,7 @@ class BusEngine:
         unanswered = 0
         while True:
             await asyncio.sleep(BEAT)
+            self._pool.trim()
             if self._standing is Standing.JOINED:
                 unanswered = 0
                 self._say(Beat())
@@ -243,8 +293,7 @@ class BusEngine:
                 self._join()
 
 
-def _submit(chunk: _Chunk) -> Submit:
-    order = chunk.order
+def _submit(order: Order, payload: bytes) -> Submit:
     rank = codec.fold(order.priority)
     return Submit(
         order.job,
@@ -254,5 +303,5 @@ def _submit(chunk: _Chunk) -> Submit:
         order.timeout,
         order.group,
         rank,
-        inline(chunk.payload),
+        inline(payload),
     )

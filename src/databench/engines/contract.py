@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from databench.wire.parts import Parts, Source
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -27,7 +29,7 @@ class Sink(Protocol):
     Each chunk is answered once: an engine drops doubled answers, and those of cancelled jobs.
     """
 
-    def done(self, chunk: int, seconds: float, payload: bytes) -> None:
+    def done(self, chunk: int, seconds: float, payload: Source) -> None:
         """Take the results of a chunk, which spent `seconds` in the task."""
 
     def failed(self, chunk: int, reason: str, payload: bytes) -> None:
@@ -41,7 +43,10 @@ class Engine(Protocol):
     def capacity(self) -> int:
         """Usable slots now; 0 while there are none, and chunks wait for some."""
 
-    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
+    def hold(self, task: str, parts: Parts) -> Source:
+        """Return the calls of a chunk as `submit` takes them: copied, so what their arrays hold later is not seen."""
+
+    def submit(self, order: Order, payload: Source, sink: Sink) -> None:
         """Have a chunk run, again up to `retries` times where its slot is lost; `sink` gets the answer."""
 
     def cancel(self, job: str) -> None:

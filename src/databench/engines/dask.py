@@ -20,6 +20,7 @@ from databench.engines.contract import Order, Sink
 from databench.engines.dask_chunk import run_chunk
 from databench.engines.waiting import Line, Waiting
 from databench.wire.chunks import Failure
+from databench.wire.parts import Parts, Source, joined
 
 log = logging.getLogger("databench.jobs")
 
@@ -61,7 +62,11 @@ class DaskEngine:
         """Threads of all workers of the cluster, as the scheduler last told."""
         return self._capacity
 
-    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
+    def hold(self, task: str, parts: Parts) -> bytes:
+        """Return the calls of a chunk in one piece."""
+        return joined(parts)
+
+    def submit(self, order: Order, payload: Source, sink: Sink) -> None:
         """Have a chunk run; it is kept until it is answered."""
         waiting = Waiting(order, payload, sink)
         with self._lock:
@@ -175,7 +180,7 @@ class DaskEngine:
             order = waiting.order
             key = f"databench-{order.job}-{order.chunk}-{next(self._attempts)}"
             future = client.submit(
-                run_chunk, order.task, waiting.payload, order.timeout, key=key, pure=False, priority=order.priority
+                run_chunk, order.task, waiting.payload[:], order.timeout, key=key, pure=False, priority=order.priority
             )
             self._running[order.job, order.chunk] = future
             tasks.create_task(self._follow(waiting, future))

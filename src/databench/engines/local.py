@@ -15,6 +15,7 @@ from databench.engines.contract import Order, Sink
 from databench.engines.waiting import Line, Waiting
 from databench.performing import perform
 from databench.wire.chunks import Failure
+from databench.wire.parts import Parts, Source, joined
 
 CLOSING = 5.0
 """Seconds for which `close` waits for chunks that run."""
@@ -42,7 +43,11 @@ class LocalEngine:
         """The number of threads."""
         return self._slots
 
-    def submit(self, order: Order, payload: bytes, sink: Sink) -> None:
+    def hold(self, task: str, parts: Parts) -> bytes:
+        """Return the calls of a chunk in one piece."""
+        return joined(parts)
+
+    def submit(self, order: Order, payload: Source, sink: Sink) -> None:
         """Run a chunk as soon as a thread is free."""
         with self._changed:
             if self._closed:

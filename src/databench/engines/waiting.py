@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from databench.engines.contract import Order, Sink
+from databench.wire.parts import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Waiting:
     """An order with its items and who gets the answer."""
 
     order: Order
-    payload: bytes
+    payload: Source
     sink: Sink
 
 

@@ -190,3 +190,12 @@ async def test_a_page_that_comes_before_its_runner_has_started_is_asked_to_come_
     again = (1012, "the runner has just started")
     assert bus.closed == {"early": again, "known to an earlier one": again}
     await runner.stop()
+
+
+async def test_what_an_async_handler_emits_in_its_first_step_leaves_in_the_turn_after_its_signal_came(
+    host: Host,
+) -> None:
+    host.open("v")
+    host.emit("v", 1, "echo", 7)
+    await asyncio.sleep(0)
+    assert host.bus.signals("v") == [("echo", 7)]

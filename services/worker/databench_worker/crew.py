@@ -107,7 +107,7 @@ class Crew:
             log.error("the process that forks slots ended: %s; starting another", nursery.lost.result())
             self._change_usable(0)
         finally:
-            self._nursery = None
+            self._useful.update(self._slots)  # those that end with their nursery are not to blame for it
             await nursery.close()
 
     # For the worker, which calls `flush` after these
@@ -190,7 +190,7 @@ class Crew:
         del self._slots[slot.number]
         self._perform(self._lineup.end(slot.number), self._explained(how))
         self.flush()
-        if not useful and self._nursery is not None:
+        if not useful:
             log.error("a slot ended without any work: %s", how)
         if not (end := self._ends.pop(slot.number)).done():
             end.set_result(useful)

@@ -13,6 +13,7 @@ export const LIMITS = {
   nameCharacters: 200,
   nesting: 500,
   outboxSignals: 1024,
+  outboxBytes: 64 * 1024 * 1024,
   ackSignals: 1024,
   ackBytes: 1024 * 1024,
   ackMilliseconds: 50,

@@ -300,10 +300,23 @@ describe("signals from the page", () => {
   test("are bounded: the 1,025th that is not accepted throws, and the connection goes on", () => {
     attach();
     for (let count = 0; count < LIMITS.outboxSignals; count += 1) attachment.emit("a", NULL);
-    expect(() => attachment.emit("b", NULL)).toThrow(/1024 signals wait.*"b" was not emitted/);
+    expect(() => attachment.emit("b", NULL)).toThrow(/1024 signals .* wait.*"b" was not emitted/);
     attachment.flush();
     receive(["accepted", 1]);
     expect(emit("b").map(([, seq]) => seq)).toEqual([1_025]);
+  });
+
+  test("are bounded in bytes", () => {
+    const large = new Uint8Array(LIMITS.outboxBytes / 4);
+    attach();
+    for (let count = 0; count < 4; count += 1) attachment.emit("a", large);
+    expect(() => attachment.emit("b", NULL)).toThrow(/4 signals \(65536 kB\) wait.*"b" was not emitted/);
+    attachment.flush();
+    receive(["accepted", 1]);
+    attachment.emit("a", large);
+    attachment.disconnected();
+    attach("u");
+    for (let count = 0; count < 4; count += 1) attachment.emit("a", large);
   });
 
   test("of a session that is over are dropped and counted, and those of the next begin at one", () => {

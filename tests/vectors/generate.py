@@ -72,6 +72,7 @@ VALUES: list[tuple[str, Any, bool]] = [
     ("smallest 64-bit integer", -(2**63), True),
     ("number", 3.5, True),
     ("not a number", NAN, True),
+    ("keys that prototypes have", {"__proto__": {"toString": [2**53 + 1]}, "constructor": {"__proto__": None}}, True),
     ("infinity", INF, True),
     ("minus infinity", -INF, True),
     ("text", "π ≈ 3", True),

@@ -104,7 +104,9 @@ class WebSocket(asyncio.BufferedProtocol):
         """Answer the request, which uvicorn hands over as a whole; everything else comes by the buffer."""
 
         def select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-            return next((each for each in offered if each == self.subprotocol), None)
+            # One that is not spoken, too: a browser fails a connection without any of those that it offered, and
+            # never learns the close code.
+            return next((each for each in offered if each == self.subprotocol), next(iter(offered), None))
 
         handshake = ServerProtocol(select_subprotocol=select)
         handshake.receive_data(request)
@@ -113,7 +115,8 @@ class WebSocket(asyncio.BufferedProtocol):
             handshake.send_response(handshake.accept(asked))
             self._write(handshake)
             if handshake.state is State.OPEN:
-                self.subprotocol = handshake.subprotocol
+                if handshake.subprotocol != self.subprotocol:
+                    self.subprotocol = None
                 self._open(asked)
         self._write(handshake)
 

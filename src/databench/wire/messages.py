@@ -12,6 +12,10 @@ NAME_LIMIT = 200
 """Longest name of a signal or an analysis, in characters."""
 PAGE_LIMIT = 64
 """Longest name of a page, in characters."""
+HELD = 1_024
+"""Signals that a page holds back until the session has accepted them."""
+HELD_BYTES = 64 * 2**20
+"""Bytes of their payloads; one that is larger may be alone."""
 
 
 @dataclass(frozen=True, slots=True)

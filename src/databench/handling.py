@@ -223,6 +223,8 @@ class Handling:
 
     def _work(self, signal: str) -> Work | None:
         """Return what is at work for a signal."""
+        if not self._turns:
+            return None
         turns = [self._turns[each] for each in self.analysis.signals.handlers(signal) if each in self._turns]
         if not turns:
             return None
@@ -241,6 +243,8 @@ class Handling:
             call.task = loop.create_task(self._run_async(call), context=context)
             # Not at the end of the coroutine: one that is cancelled before its first step has none.
             call.task.add_done_callback(lambda _: self._finish(call))
+            # Behind its first step, so that what it emits there does not wait for another turn.
+            self.session.flush_soon()
             return
         self.threads.used += 1
         try:

@@ -36,6 +36,9 @@ ACK_EVERY = 100
 ATTACH_PATIENCE = 10.0
 """Seconds after which `attach` gives up, with TimeoutError."""
 
+CLOSE_PATIENCE = 1.0
+"""Seconds for which a page waits for the other end of a connection that is being closed, as `emit` may have to."""
+
 
 class Received(NamedTuple):
     """A signal as the page got it."""
@@ -106,7 +109,11 @@ class Page:
     async def attach(self) -> None:
         """Connect and attach; a page that has a token asks for its session."""
         self._socket = await connect(
-            self.address, subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=None, compression=None
+            self.address,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            max_size=None,
+            compression=None,
+            close_timeout=CLOSE_PATIENCE,
         )
         self._told = self._told_acked = 0
         async with asyncio.timeout(ATTACH_PATIENCE):
@@ -124,7 +131,7 @@ class Page:
         self._socket = None
 
     async def emit(self, name: str, payload: object = None) -> None:
-        """Send a signal to the analysis."""
+        """Send a signal to the analysis. Raises ConnectionClosed where the connection ended or is about to."""
         self._sent += 1
         await self.socket.send(codec.encode(Signal(self._sent, name, codec.pack(payload))))
 

@@ -85,6 +85,9 @@ def test_each_page_counts_its_own_signals(feed: Feed) -> None:
     assert feed.accept("w", 1)
     assert not feed.accept("w", 1)
     assert decoded(feed.take("v"))[0] == Accepted(1)
+    assert feed.owing
+    assert decoded(feed.take("w"))[0] == Accepted(1)
+    assert not feed.owing
     feed.detach("v")
     assert feed.attach("v2", "page", 0) == 1
     assert feed.of_page("page") == ["v2"]

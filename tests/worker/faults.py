@@ -86,11 +86,8 @@ class Faults:
         """Whether a fault can be done now, and leaves somebody who works."""
         if fault == self.join:
             return len(self._workers) < MOST
-        if fault == self.kill_broker:
-            return self._plant.engine.capacity > 0
-        if fault == self.kill_slot:
-            return bool(self._at_work())
-        return len(self._at_work()) > (FEWEST if fault == self.leave else FEWEST - 1)
+        working = len(self._at_work()) if self._plant.engine.capacity else 0
+        return working > (FEWEST if fault == self.leave else FEWEST - 1)
 
     # The faults
 

@@ -1,5 +1,6 @@
 """What pages are told of jobs: added up by signal, from any thread, and gone when all are over."""
 
+import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -16,6 +17,16 @@ from tests.author import Live, declared, living
 @databench.task
 def negative(number: int) -> int:
     return -number
+
+
+seen = threading.Event()
+
+
+@databench.task
+def held(number: int) -> int:
+    """Return when the test has seen that it runs."""
+    seen.wait(10)
+    return number
 
 
 @pytest.fixture
@@ -63,17 +74,25 @@ async def test_pages_are_told_how_far_the_jobs_of_a_handler_are(pi: databench.An
     @pi.signals.on("plain")
     def plain(session: Session) -> None:
         results = session.map(negative, range(3), ordered=True).result()
-        results += [session.submit(negative, 3).result(), *session.starmap(negative, [(4,)])]
+        results += [session.submit(held, 3).result(), *session.starmap(held, [(4,), (5,)], ordered=True)]
         session.emit("results", results)
 
     told: list[object] = []
-    live.session.progress.watch(lambda: told.append(live.session.progress.get("plain")))
+
+    def note() -> None:
+        progress = live.session.progress.get("plain")
+        told.append(progress)
+        if isinstance(progress, Progress):
+            seen.set()
+
+    seen.clear()
+    live.session.progress.watch(note)
     live.send("plain")
-    assert await live.get("results") == [[0, -1, -2, -3, -4]]
+    assert await live.get("results") == [[0, -1, -2, 3, 4, 5]]
     await live.idle()
     assert told[-1] is None
     first = next(each for each in told if isinstance(each, Progress))
-    assert first.total == 3
+    assert (first.total, first.done) == (1, 0), "the first job was over too soon to be seen"
     assert dict(live.session.progress) == {}
 
 

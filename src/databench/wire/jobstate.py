@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import inf
 
 from databench.errors import LocalProtocolError
 from databench.wire.chunks import AIM
@@ -135,6 +136,10 @@ class Chunk:
     started: float = 0.0
     expected: float = 0.0
     long: bool = False
+    ends: float = inf
+    """When its slot may get another one, where that is known (endings)."""
+    ending: bool = False
+    """Whether that time has come."""
     patient: bool = False
     """Whether it was sent ahead and came back: it waits for a slot that is free."""
 
@@ -156,6 +161,8 @@ class Worker:
     """In the order in which they were assigned: the first ones, as many as there are slots, run."""
     long: int = 0
     """How many of these are not short."""
+    ending: int = 0
+    """How many of these are about to end."""
 
     @property
     def free(self) -> int:
@@ -166,7 +173,7 @@ class Worker:
         """Return how much room there is for this chunk behind those that run, as a share of the slots."""
         if self.leaving or not self.slots:
             return 0.0
-        return (chunk.pace.ahead * (self.slots - self.long) + self.free) / self.slots
+        return (chunk.pace.ahead * (self.slots - self.long) + self.ending + self.free) / self.slots
 
 
 @dataclass(slots=True)

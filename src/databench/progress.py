@@ -15,7 +15,7 @@ DELAY = 0.05
 """Seconds that a job lives before it is told of, and that what happens waits to be told together."""
 INTERVAL = 0.1
 """Seconds between two reports of one scope, of few jobs."""
-LOOK = 0.000_05
+LOOK = 0.000_2
 """Seconds between two reports for each job: looking at many takes its time."""
 
 Report = Callable[[str, "Progress | None"], None]

@@ -35,9 +35,10 @@ def learned(slots: int = 1, took: float = TOOK) -> JobTable:
 
 def test_a_slot_whose_chunk_is_about_to_end_gets_one_more() -> None:
     table = learned()
-    assert table.due == pytest.approx(1.0 + TOOK - LEAD)
+    assert (due := table.due) is not None
+    assert due == pytest.approx(1.0 + TOOK - LEAD)
     assert table.handle(Due(), 1.0 + TOOK - 2 * LEAD) == []
-    assert table.handle(Due(), table.due) == [assigned(2)]
+    assert table.handle(Due(), due) == [assigned(2)]
     assert table.due is None
     assert table.handle(Due(), 9.0) == []
 

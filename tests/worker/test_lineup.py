@@ -68,6 +68,7 @@ def test_what_comes_late_waits_behind_the_chunk_that_runs_longest_and_no_longer_
     line.take(chunk(0), 0.0, 2)
     line.take(chunk(1), 0.01, 2)
     [given] = line.take(chunk(2), 1.0, 2)
+    assert isinstance(given, Give)
     assert line.answered(given.slot, key(0), 1.0 + SHORT / 2) == (True, [])
     line.take(chunk(3), 1.0 + SHORT / 2, 2)
     assert line.due() == 1.0 + 1.5 * SHORT

@@ -13,8 +13,10 @@ SHORT = 0.02
 """Seconds below which chunks are short: a slot gets its next ones before it is idle."""
 AHEAD_TIME = 0.01
 """Seconds of work that a slot gets ahead, where one chunk is not more already."""
-AHEAD = 8
+AHEAD = 32
 """Chunks that a slot gets ahead at most."""
+AHEAD_BYTES = 2**20
+"""Bytes of their payloads, if all are like the next one. A larger one takes its time on the way in any case."""
 KINDS_LIMIT = 256
 """Tasks of which a group remembers how long their chunks take."""
 
@@ -173,7 +175,8 @@ class Worker:
         """Return how much room there is for this chunk behind those that run, as a share of the slots."""
         if self.leaving or not self.slots:
             return 0.0
-        return (chunk.pace.ahead * (self.slots - self.long) + self.ending + self.free) / self.slots
+        ahead = min(chunk.pace.ahead, AHEAD_BYTES // max(len(chunk.payload), 1))
+        return (ahead * (self.slots - self.long) + self.ending + self.free) / self.slots
 
 
 @dataclass(slots=True)

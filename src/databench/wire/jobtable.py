@@ -37,14 +37,12 @@ from databench.wire.jobevents import (
     WorkerJoined,
     WorkerLeft,
 )
-from databench.wire.jobstate import AHEAD, SHORT, Chunk, Group, Job, Load, Move, Worker
+from databench.wire.jobstate import AHEAD, AHEAD_BYTES, SHORT, Chunk, Group, Job, Load, Move, Worker
 
 QUEUE_LIMIT = 4096
 """Unfinished chunks that one client may have; further ones are refused."""
 BYTES_LIMIT = 256 * 2**20
 """Bytes of their payloads; further chunks are refused, except for one alone."""
-AHEAD_BYTES = 2**20
-"""Bytes of the largest payload that is sent ahead: a large one takes its time on the way in any case."""
 COST = 0.0002
 """Seconds of slot time that a chunk is charged besides its own, so that a million empty ones are not free."""
 IDLE_GROUPS = 1024

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 OWN = "inproc://broker"
 """Where the broker publishes what it has to say itself."""
 FLUSH = 64
-"""Messages that are received, after the first, before what they lead to is sent."""
+"""Messages that are received before what they lead to is sent."""
 
 
 def _bind(socket: "zmq.Socket[bytes]", address: str) -> None:
@@ -144,7 +144,7 @@ class Router:
                 sender = frames[0].bytes
                 self._remember(sender, frames[1])
                 self._taker.received(sender, frames[1].bytes, _kept(frames[2]))
-            if count % FLUSH == 1:
+            if count % FLUSH == 0:
                 self.flush()
         self._loop.call_soon(self.drain)
 

@@ -12,7 +12,7 @@ from typing import Protocol
 MEMORY = 5.0
 """Seconds over which the rate is smoothed, or half of the time since the beginning where that is more."""
 DELAY = 0.05
-"""Seconds that a job lives before it is told of, and that what happens waits to be told together."""
+"""Seconds for which what happens is gathered before it is told."""
 INTERVAL = 0.1
 """Seconds between two reports of one scope, of few jobs."""
 LOOK = 0.000_2
@@ -42,6 +42,8 @@ class Progress:
     """Seconds that the rest will take at this rate; None where that cannot be told."""
     elapsed: float
     """Seconds since the job began; until its end, once that has come."""
+    over: bool = False
+    """Whether the job has ended: with all items done, or before, by a failure or since it was cancelled."""
 
 
 class Meter:
@@ -50,7 +52,7 @@ class Meter:
     >>> meter = Meter(now=0.0)
     >>> meter.add(10, failed=0, now=1.0)
     >>> meter.progress(running=5, total=30, now=1.5)
-    Progress(done=10, running=5, failed=0, total=30, rate=10.0, remaining=2.0, elapsed=1.5)
+    Progress(done=10, running=5, failed=0, total=30, rate=10.0, remaining=2.0, elapsed=1.5, over=False)
     """
 
     def __init__(self, now: float) -> None:
@@ -89,7 +91,8 @@ class Meter:
             remaining = 0.0
         elif total is not None and rate > 0 and self._ended is None:
             remaining = round((total - self.done) / rate, 3)
-        return Progress(self.done, running, self.failed, total, round(rate, 3), remaining, round(elapsed, 3))
+        over = self._ended is not None
+        return Progress(self.done, running, self.failed, total, round(rate, 3), remaining, round(elapsed, 3), over)
 
     def _rate(self, elapsed: float, now: float) -> float:
         if self._ended is not None:
@@ -141,10 +144,11 @@ class Reported(Protocol):
 
 
 class Reporter:
-    """Tells how far the jobs of one scope are together, where one of them lives long enough to be seen (50 ms).
+    """Tells how far the jobs of one scope are together: at most ten times a second, less often where there are many.
 
-    At most ten times a second, less often where there are many; and with None that all are over that were told of.
-    What is over counts as long as others go on, so that the sum does not jump back. From any thread.
+    What is over counts as long as others go on, so that the sum does not jump back. When all are over that is told, and
+    then None: at once, but of those that are done before they could be seen with what happens in the next moment.
+    From any thread.
     """
 
     def __init__(self, name: str, report: Report, clock: Callable[[], float], later: Later) -> None:
@@ -153,19 +157,19 @@ class Reporter:
         self._clock = clock
         self._later = later
         self._throttle = Throttle()
-        self._live: dict[str, tuple[float, Reported]] = {}
+        self._live: dict[str, Reported] = {}
         self._meter = Meter(clock())
         self._over_total: int | None = 0
         self._told = False
+        self._concluded = False
         self._lock = threading.RLock()
 
     def begun(self, job: Reported) -> None:
         """A job begins."""
         with self._lock:
-            now = self._clock()
             if not self._live:
-                self._meter, self._over_total = Meter(now), 0
-            self._live[job.name] = now, job
+                self._meter, self._over_total, self._concluded = Meter(self._clock()), 0, False
+            self._live[job.name] = job
 
     def answered(self, items: int, failed: int) -> None:
         """Items of a job were answered, `failed` of them by a failure."""
@@ -176,15 +180,14 @@ class Reporter:
     def over(self, job: Reported) -> None:
         """A job is over; does nothing to one that was over before."""
         with self._lock:
-            if job.name not in self._live:
+            if self._live.pop(job.name, None) is None:
                 return
-            if len(self._live) == 1 and self._told:
-                self._meter.end(self._clock())
-                self._report(self._name, self._progress())
-                self._report(self._name, None)
-                self._told = False
-            del self._live[job.name]
             self._over_total = _sum((self._over_total, job.counts[2]))
+            if self._live:
+                return
+            self._meter.end(self._clock())
+            if self._told or self._meter.failed or self._meter.done != self._over_total:
+                self._conclude()
 
     def happened(self) -> None:
         """Something has changed that is to be told."""
@@ -197,18 +200,21 @@ class Reporter:
 
     def _tell(self) -> None:
         with self._lock:
-            now = self._clock()
-            self._throttle.told(now, max(INTERVAL, len(self._live) * LOOK))
-            began, _ = next(iter(self._live.values()), (now, None))
-            if self._told or began <= now - DELAY:
-                self._told = bool(self._live)
-                if self._told:
-                    self._report(self._name, self._progress())
-                return
-        self.happened()
+            self._throttle.told(self._clock(), max(INTERVAL, len(self._live) * LOOK))
+            if self._live:
+                self._told = True
+                self._report(self._name, self._progress())
+            elif not self._concluded:
+                self._conclude()
+
+    def _conclude(self) -> None:
+        self._report(self._name, self._progress())
+        self._report(self._name, None)
+        self._told = False
+        self._concluded = True
 
     def _progress(self) -> Progress:
-        counts = [job.counts for _, job in self._live.values()]
+        counts = [job.counts for job in self._live.values()]
         running = sum(taken - done for taken, done, _ in counts)
         total = _sum([self._over_total, *(total for _, _, total in counts)])
         return self._meter.progress(max(running, 0), total, self._clock())

@@ -59,7 +59,7 @@ def test_at_the_end_nothing_remains_and_the_clock_stands_still() -> None:
     meter = Meter(0.0)
     meter.add(10, 2, 4.0)
     meter.end(5.0)
-    assert meter.progress(0, 10, 100.0) == Progress(10, 0, 2, 10, 2.0, 0.0, 5.0)
+    assert meter.progress(0, 10, 100.0) == Progress(10, 0, 2, 10, 2.0, 0.0, 5.0, over=True)
 
 
 def test_progress_travels_as_an_object_with_names() -> None:
@@ -72,6 +72,7 @@ def test_progress_travels_as_an_object_with_names() -> None:
         "rate": 0.0,
         "remaining": None,
         "elapsed": 0.0,
+        "over": False,
     }
 
 
@@ -151,22 +152,30 @@ class Desk:
         return [progress for _, progress in self.told.reports]
 
 
-def test_of_jobs_that_nobody_could_see_nothing_is_told() -> None:
+def test_of_jobs_that_are_done_before_they_could_be_seen_the_last_is_told() -> None:
     desk = Desk()
     for number in range(3):
         job = desk.begin(str(number), 1)
         desk.clock.now += 0.01
         desk.answer(job, 1)
         desk.reporter.over(job)
-    desk.wait()
     assert desk.reports == []
-    assert desk.told.promised == []
-    desk.begin("a", 1)
-    desk.clock.now += 0.04
-    desk.begin("b", 1)
-    desk.clock.now -= 0.04
     desk.wait()
-    assert len(desk.reports) == 1, "the older one is seen, and both are told"
+    [last, over] = desk.reports
+    assert (last and (last.done, last.total, last.over), over) == ((1, 1, True), None)
+    assert desk.told.promised == []
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+def test_a_job_that_was_cancelled_or_has_failed_is_told_at_once(failed: int) -> None:
+    desk = Desk()
+    job = desk.begin("j", 9)
+    desk.reporter.answered(1, failed)
+    desk.reporter.over(job)
+    [last, over] = desk.reports
+    assert (last and (last.done, last.failed, last.over), over) == ((1, failed, True), None)
+    desk.wait()
+    assert len(desk.reports) == 2, "it is told once"
 
 
 def test_what_happens_within_a_moment_is_told_together_and_nothing_after_the_end() -> None:

@@ -2,7 +2,7 @@
 
 PORT ?= 5000
 
-.PHONY: run test lint format bench bench-signals build clean
+.PHONY: run test lint format bench bench-signals bench-chunks soak build clean
 
 run:  ## serve the gallery at http://127.0.0.1:5000
 	@scripts/install run
@@ -23,6 +23,12 @@ bench:  ## measure, side by side with peers
 
 bench-signals:  ## measure signals only, side by side with peers
 	@scripts/bench signals
+
+bench-chunks:  ## measure chunks only, side by side with peers
+	@scripts/bench chunks
+
+soak:  ## a minute of ten random faults a second while jobs run
+	@scripts/soak
 
 build:  ## sdist and wheel, in dist/
 	@scripts/build

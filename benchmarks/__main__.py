@@ -1,18 +1,19 @@
-"""Runs the benchmarks that are named, or all; options go to the one benchmark that takes some."""
+"""Runs the benchmarks that are named, or all; what follows one that takes options are these."""
 
 import importlib
 import sys
 
 MODULES = {
     "start": "benchmarks.start",
-    "slowpi": "benchmarks.slowpi",
     "signals": "benchmarks.signals.run",
+    "chunks": "benchmarks.chunks.run",
 }
+WITH_OPTIONS = {"signals", "chunks"}
 
 
 def main(arguments: list[str]) -> None:
     """Run them one after the other, each as a table."""
-    if arguments[:1] == ["signals"]:
+    if set(arguments[:1]) & WITH_OPTIONS:
         names, options = arguments[:1], [arguments[1:]]
     else:
         names, options = arguments or list(MODULES), []

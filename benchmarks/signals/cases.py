@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+from benchmarks.aims import Aim
+from benchmarks.rounds import Figure
 from benchmarks.signals import workload
-from benchmarks.signals.aims import Aim
 from benchmarks.signals.bench import Bench
 from benchmarks.signals.protocols.contract import Client
 
@@ -232,15 +233,6 @@ async def idle(bench: Bench) -> dict[str, float]:
     clients += [await bench.viewer() for _ in range(SESSIONS)]
     await asyncio.sleep(1)
     return {"session": (bench.memory() - before) / SESSIONS * 1e3}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What a figure is, how it is written, and what Databench's is to reach."""
-
-    title: str
-    form: str
-    aims: tuple[Aim, ...] = ()
 
 
 @dataclass(frozen=True)

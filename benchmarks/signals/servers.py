@@ -1,23 +1,21 @@
 """Starts and ends the server of a peer."""
 
-import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.signals import environments
-from tests.e2e.server import Server
+from benchmarks import environments
+from benchmarks.processes import free_port, wait_for
+from benchmarks.rounds import DATABENCH
+from benchmarks.serving import ROOT, serving
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
-"""Seconds that a start may take."""
+UVICORN = ("uvicorn==0.54.0", "websockets==17.4", "msgpack==1.2.4")
+SOCKETIO = ("python-socketio==5.18.1", "python-engineio==4.15.1", "simple-websocket==1.1.0")
 
 
 @dataclass(frozen=True)
@@ -27,56 +25,44 @@ class Peer:
     title: str
     protocol: str
     without: frozenset[str] = frozenset()
+    pinned: tuple[str, ...] = ()
+    """What is installed for it; nothing where it is made of what Databench is made of, in the same versions."""
 
 
-DATABENCH = "databench"
+# uvicorn and websockets are those that Databench's gateway has.
 PEERS = {
-    "raw": Peer("raw WebSocket", "raw", frozenset({"threads"})),
+    "raw": Peer("raw WebSocket", "raw", frozenset({"threads"}), ("starlette==1.10.0", *UVICORN)),
     "chain": Peer("bare chain", "chain", frozenset({"computing", "disconnect", "pressure", "idle"})),
-    "python_socketio": Peer("python-socketio", "socketio", frozenset({"threads"})),
-    "flask_socketio": Peer("Flask-SocketIO", "socketio"),
+    "python_socketio": Peer("python-socketio", "socketio", frozenset({"threads"}), (*SOCKETIO, *UVICORN)),
+    "flask_socketio": Peer(
+        "Flask-SocketIO", "socketio", pinned=(*SOCKETIO, "flask-socketio==5.7.0", "flask==3.1.3", "werkzeug==3.1.9")
+    ),
     DATABENCH: Peer("**Databench**", "databench"),
 }
+
+
+def python(peer: str) -> str:
+    """Return the interpreter that runs a peer; raises UnavailableError where what it needs cannot be installed."""
+    pinned = PEERS[peer].pinned
+    return str(environments.python(peer, pinned)) if pinned else sys.executable
 
 
 @contextmanager
 def running(peer: str) -> Iterator[tuple[int, int]]:
     """Run the server of a peer; yields its port and the id of its (topmost) process."""
     if peer == DATABENCH:
-        # The analysis and the peers share `workload`: the runner, too, is to find this package.
-        paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        if str(ROOT) not in paths:
-            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [*paths, str(ROOT)]))
-        with Server(Path(__file__).parent / "handlers", "--no-reload", "--workers", "0") as server:
+        with serving(Path(__file__).parent / "handlers", "--workers", "0") as server:
             port = urlsplit(server.url).port
             assert port is not None
             yield port, server.process.pid
         return
-    port = _free_port()
-    # The bare chain is made of what Databench is made of, in the same versions.
-    python = str(environments.python(peer)) if peer in environments.PINNED else sys.executable
+    port = free_port()
     with tempfile.TemporaryDirectory() as directory:
-        command = [python, "-m", f"benchmarks.signals.peers.{peer}", str(port), directory]
+        command = [python(peer), "-m", f"benchmarks.signals.peers.{peer}", str(port), directory]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            _wait_for(process, port)
+            wait_for(process, port)
             yield port, process.pid
         finally:
             process.kill()
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"{process.args!r} does not listen")

@@ -37,6 +37,8 @@ class Progress:
     """Seconds that the rest will take at this rate; None where that cannot be told."""
     elapsed: float
     """Seconds since the job began; until its end, once that has come."""
+    over: bool = False
+    """Whether the job has ended: with all items done, or before, by a failure or since it was cancelled."""
 
 
 class Meter:
@@ -45,7 +47,7 @@ class Meter:
     >>> meter = Meter(now=0.0)
     >>> meter.add(10, failed=0, now=1.0)
     >>> meter.progress(running=5, total=30, now=1.5)
-    Progress(done=10, running=5, failed=0, total=30, rate=10.0, remaining=2.0, elapsed=1.5)
+    Progress(done=10, running=5, failed=0, total=30, rate=10.0, remaining=2.0, elapsed=1.5, over=False)
     """
 
     def __init__(self, now: float) -> None:
@@ -84,7 +86,8 @@ class Meter:
             remaining = 0.0
         elif total is not None and rate > 0 and self._ended is None:
             remaining = round((total - self.done) / rate, 3)
-        return Progress(self.done, running, self.failed, total, round(rate, 3), remaining, round(elapsed, 3))
+        over = self._ended is not None
+        return Progress(self.done, running, self.failed, total, round(rate, 3), remaining, round(elapsed, 3), over)
 
     def _rate(self, elapsed: float, now: float) -> float:
         if self._ended is not None:

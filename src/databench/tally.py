@@ -1,5 +1,7 @@
 """How far the jobs are that the handlers of each signal have begun, added up, for the pages of their session.
 
+How they ended stays until the next one begins.
+
 Owns the sums. What a job reports, and how often, is `progress`'s business; who is told, the state's.
 """
 
@@ -32,7 +34,6 @@ class Tally:
             if not live:
                 # What is over counts as long as others go on, so that the sum does not jump back.
                 del self._jobs[signal], self._live[signal]
-                self._state.pop(signal, None)
 
 
 def added(jobs: list[Progress]) -> Progress:
@@ -47,4 +48,5 @@ def added(jobs: list[Progress]) -> Progress:
         rate=sum(job.rate for job in jobs),
         remaining=None if None in remaining else max(each for each in remaining if each is not None),
         elapsed=max(job.elapsed for job in jobs),
+        over=all(job.over for job in jobs),
     )

@@ -58,7 +58,7 @@ def test_at_the_end_nothing_remains_and_the_clock_stands_still() -> None:
     meter = Meter(0.0)
     meter.add(10, 2, 4.0)
     meter.end(5.0)
-    assert meter.progress(0, 10, 100.0) == Progress(10, 0, 2, 10, 2.0, 0.0, 5.0)
+    assert meter.progress(0, 10, 100.0) == Progress(10, 0, 2, 10, 2.0, 0.0, 5.0, over=True)
 
 
 def test_progress_travels_as_an_object_with_names() -> None:
@@ -71,6 +71,7 @@ def test_progress_travels_as_an_object_with_names() -> None:
         "rate": 0.0,
         "remaining": None,
         "elapsed": 0.0,
+        "over": False,
     }
 
 

@@ -231,9 +231,29 @@ def test_the_chunks_of_a_worker_whose_connection_closed_run_elsewhere_at_once(br
     assert broker.say(b"w", Done("j", 0, 0.1, None)) == [(b"w", Unknown(), b"")]
 
 
-def test_a_runner_whose_connection_closed_may_come_back(broker: Broker) -> None:
+def test_a_runner_whose_connection_closed_keeps_its_chunks_until_it_speaks_and_submits_again(broker: Broker) -> None:
     broker.say(b"r", SUBMIT, b"items")
     broker.dispatcher.disconnected(b"r", broker.now)
     broker.dispatcher.disconnected(b"stranger", broker.now)
     assert broker.told() == []
     assert broker.say(b"w", Done("j", 0, 0.1, None)) == [(b"r", Done("j", 0, 0.1, None), b"")]
+    again = replace(SUBMIT, job="k")
+    assert broker.say(b"r", again) == broker.say(b"r", Beat()) == [(b"r", Unknown(), b"")]
+    assert [type(each) for _, each, _ in broker.say(b"r", Join("runner", "r1", PROTOCOL_VERSION, 0))] == [
+        Joined,
+        Capacity,
+    ]
+    assert broker.say(b"r", again) == [(b"w", Run("k", 0, "m:f", 0.0, None), b"")]
+
+
+def test_a_runner_whose_connection_closed_may_leave_or_fall_silent(broker: Broker) -> None:
+    broker.say(b"r", SUBMIT)
+    broker.dispatcher.disconnected(b"r", broker.now)
+    assert broker.say(b"r", Leave()) == [(b"w", Drop("j", 0), b"")]
+    broker.say(b"s", Join("runner", "r2", PROTOCOL_VERSION, 0))
+    broker.say(b"s", SUBMIT)
+    broker.dispatcher.disconnected(b"s", broker.now)
+    for _ in range(int(CLIENT_SILENCE)):
+        broker.now += 1
+        broker.say(b"w", Beat())
+    assert broker.wait(0) == [(b"w", Drop("j", 0), b"")]

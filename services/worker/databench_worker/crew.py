@@ -107,6 +107,7 @@ class Crew:
             log.error("the process that forks slots ended: %s; starting another", nursery.lost.result())
             self._change_usable(0)
         finally:
+            self._useful.update(self._slots)  # those that end with their nursery are not to blame for it
             await nursery.close()
 
     # For the worker, which calls `flush` after these

@@ -44,6 +44,8 @@ class _Member:
     name: str
     worker: bool
     seen: float
+    cut_off: bool = False
+    """Whether its connection was closed since it joined, so that it may have missed something."""
 
     @property
     def limit(self) -> float:
@@ -107,14 +109,18 @@ class Dispatcher:
         self._next_tick = min((member.seen + member.limit for member in self._members.values()), default=None)
 
     def disconnected(self, identity: bytes, now: float) -> None:
-        """Let go of a worker whose connection was closed: its process has ended.
+        """Learn that a connection was closed, and with it what was under way lost.
 
-        A worker that is only cut off finds out that it is not known here and joins again; its chunks run twice
-        then, and what it says of them is late. A runner may come back with what it waits for, and is given time.
+        A worker is let go: its process has ended. One that is only cut off finds out that it is not known here and
+        joins again; its chunks run twice then, and what it says of them is late. A runner is given time to come
+        back. It is told that it is not known then, joins again and submits what is unanswered for it.
         """
-        member = self._members.get(identity)
-        if member is not None and member.worker:
+        if (member := self._members.get(identity)) is None:
+            return
+        if member.worker:
             self._gone(identity, f"the worker {member.name} has ended", now)
+        else:
+            member.cut_off = True
 
     def outgoing(self) -> list[Outgoing]:
         """Return what is to be sent by now."""
@@ -124,7 +130,8 @@ class Dispatcher:
         if isinstance(message, Join):
             self._join(sender, message, now)
             return
-        if (member := self._members.get(sender)) is None:
+        member = self._members.get(sender)
+        if member is None or (member.cut_off and not isinstance(message, Leave)):
             self._outbox.add(sender, Unknown())
             return
         member.seen = now

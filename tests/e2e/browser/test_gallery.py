@@ -133,6 +133,15 @@ def test_the_chunks_of_slowpi_are_done_by_the_workers_that_are_shown(tabs: Tabs)
     page.locator("#run").click()
     expect(page.locator("#run")).to_be_disabled()
     expect(signal(page, "status:done")).not_to_have_text("100")
+    reach(page, "status:done", 3)
+    page.evaluate("databench.signals.emit('cancel', 'run')")
+    bar = page.locator("#progress")
+    expect(bar).to_have_attribute("data-ended", "cancelled")
+    expect(bar).to_have_attribute("title", re.compile(r"^cancelled after \d+ of 100$"))
+    assert 0 < bar.evaluate("bar => bar.position") < 1
+    expect(page.locator("#run")).to_be_enabled()
+    page.reload()
+    expect(bar).to_have_attribute("data-ended", "cancelled")
 
 
 def test_needles_are_thrown_together(tabs: Tabs) -> None:

@@ -1,0 +1,1 @@
+"""The analysis that Databench serves here."""

@@ -1,0 +1,1 @@
+"""The pools of the peers. Each is imported in its own environment only."""

@@ -1,1 +1,0 @@
-"""Analyses that the benchmarks drive."""

@@ -2,7 +2,7 @@
 
 PORT ?= 5000
 
-.PHONY: run test lint format bench bench-signals bench-chunks build clean
+.PHONY: run test lint format bench bench-signals bench-chunks soak build clean
 
 run:  ## serve the gallery at http://127.0.0.1:5000
 	@scripts/install run
@@ -26,6 +26,9 @@ bench-signals:  ## measure signals only, side by side with peers
 
 bench-chunks:  ## measure chunks only, side by side with peers
 	@scripts/bench chunks
+
+soak:  ## a minute of ten random faults a second while jobs run
+	@scripts/soak
 
 build:  ## sdist and wheel, in dist/
 	@scripts/build

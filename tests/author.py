@@ -11,7 +11,8 @@ from databench.handling import Handling
 from databench.jobs import JobScope
 from databench.session import Session
 from databench.wire import codec
-from databench.wire.messages import TO_BROWSER, Accepted, Attached, Ended, Gap, Message, Signal, StateChange
+from databench.wire.messages import Accepted, Attached, Ended, Gap, Message, Signals, StateChange
+from tests.runs import decoded
 
 
 class Collector:
@@ -32,21 +33,21 @@ class Pages:
         self._changed = asyncio.Event()
 
     def deliver(self, viewer: str, frame: bytes) -> None:
-        self.messages.setdefault(viewer, []).extend(codec.decode(frame, TO_BROWSER))
+        self.messages.setdefault(viewer, []).extend(decoded(frame))
         self._changed.set()
 
     def signals(self, viewer: str = "v") -> list[tuple[str, object]]:
         return [
-            (message.name, codec.unpack(message.payload))
+            (message.name, codec.unpack(message.payloads[0]))
             for message in self.messages.get(viewer, [])
-            if isinstance(message, Signal)
+            if isinstance(message, Signals)
         ]
 
     def named(self, name: str, viewer: str = "v") -> list[object]:
         return [payload for signal, payload in self.signals(viewer) if signal == name]
 
     def last(self, viewer: str = "v") -> int:
-        return max((m.seq for m in self.messages.get(viewer, []) if isinstance(m, Signal)), default=0)
+        return max((m.seq for m in self.messages.get(viewer, []) if isinstance(m, Signals)), default=0)
 
     def others(self, viewer: str = "v") -> list[Message]:
         return [m for m in self.messages.get(viewer, []) if isinstance(m, Attached | Accepted | Gap | Ended)]

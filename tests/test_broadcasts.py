@@ -9,7 +9,8 @@ import databench
 from databench.errors import AnalysisError, PayloadError
 from databench.wire import codec
 from databench.wire.broadcasts import BOUNDS
-from databench.wire.messages import TO_BROWSER, Broadcast
+from databench.wire.messages import Broadcasts
+from tests import runs
 from tests.author import declared
 
 
@@ -19,10 +20,10 @@ def pi() -> Iterator[databench.Analysis]:
         yield analysis
 
 
-def decoded(frames: list[bytes]) -> list[Broadcast]:
-    messages = [message for frame in frames for message in codec.decode(frame, TO_BROWSER)]
-    assert all(isinstance(message, Broadcast) for message in messages)
-    return [message for message in messages if isinstance(message, Broadcast)]
+def decoded(frames: list[bytes]) -> list[Broadcasts]:
+    messages = [message for frame in frames for message in runs.decoded(frame)]
+    assert all(isinstance(message, Broadcasts) for message in messages)
+    return [message for message in messages if isinstance(message, Broadcasts)]
 
 
 def test_where_no_page_could_hear_it_a_broadcast_is_an_error(pi: databench.Analysis) -> None:
@@ -38,8 +39,8 @@ async def test_what_one_turn_broadcasts_is_published_together(pi: databench.Anal
     assert frames == []
     await asyncio.sleep(0)
     assert len(frames) == 1
-    assert decoded(frames) == [Broadcast(number, "news", codec.pack({"n": number})) for number in (1, 2)]
-    assert pi.broadcasts.catch_up(1) == [codec.encode_broadcast(2, "news", codec.pack({"n": 2}))]
+    assert decoded(frames) == [Broadcasts(number, "news", [codec.pack({"n": number})]) for number in (1, 2)]
+    assert pi.broadcasts.catch_up(1) == [codec.encode(Broadcasts(2, "news", [codec.pack({"n": 2})]))]
 
 
 @pytest.mark.parametrize("name", ["", "n" * 201, 7])

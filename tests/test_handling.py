@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 import databench
-from databench import handling
 from databench.handling import NULL
 from databench.wire.log import BOUNDS, RESERVED
 from tests.author import Live, declared, living
@@ -189,47 +188,6 @@ async def test_handlers_of_different_names_run_at_the_same_time(pi: databench.An
     live.send("one")
     live.send("other")
     await live.get("done", 2)
-
-
-async def test_beyond_the_bound_a_signal_is_refused_with_a_warning(
-    pi: databench.Analysis, live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(handling, "WAITING", 2)
-    go_on = asyncio.Event()
-
-    @pi.signals.on("run")
-    async def run(number: int) -> None:
-        await go_on.wait()
-        await pi.signals.emit("done", number)
-
-    for number in range(4):
-        live.send("run", number)
-    assert await live.warning() == ("run", "busy: 2 signals 'run' are waiting to be handled")
-    go_on.set()
-    assert await live.get("done", 3) == [0, 1, 2]
-
-
-async def test_beyond_the_bound_of_handlers_a_signal_is_refused(
-    pi: databench.Analysis, live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(handling, "HANDLERS", 1)
-    go_on = threading.Event()
-
-    @pi.signals.on("async")
-    async def coroutine() -> None:
-        await asyncio.Event().wait()
-
-    @pi.signals.on("one")
-    @pi.signals.on("two")
-    def run() -> None:
-        go_on.wait(10)
-        pi.signals.emit("done")
-
-    for signal in ("async", "one", "two"):
-        live.send(signal)
-    assert await live.warning() == ("two", "busy: 1 handlers of this session are running")
-    go_on.set()
-    await live.get("done")
 
 
 async def test_a_signal_nobody_handles_is_answered_with_those_that_are(pi: databench.Analysis, live: Live) -> None:

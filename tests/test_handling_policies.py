@@ -10,9 +10,7 @@ import pytest
 from pydantic import Field
 
 import databench
-from databench import handling
 from databench.signals import current_session
-from databench.threadpool import Threads
 from databench.wire.log import BOUNDS
 from tests.author import Live, declared, living
 
@@ -163,57 +161,6 @@ async def test_reject_answers_busy(pi: databench.Analysis, live: Live) -> None:
     assert await live.warning() == ("run", "busy: the signal 'run' is being handled")
     go_on.set()
     assert await live.get("done") == [1]
-
-
-@pytest.mark.parametrize("form", ["plain", "async"])
-async def test_parallel_runs_as_many_at_once_as_there_is_room_for(
-    pi: databench.Analysis, live: Live, form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(handling, "HANDLERS", 3)
-    together, together_async = threading.Barrier(3, timeout=10), asyncio.Barrier(3)
-
-    def plain(number: int) -> None:
-        together.wait()
-        pi.signals.emit("done", number)
-
-    async def coroutine(number: int) -> None:
-        await together_async.wait()
-        await pi.signals.emit("done", number)
-
-    pi.signals.on("run", policy="parallel")(plain if form == "plain" else coroutine)
-    for number in range(4):
-        live.send("run", number)
-    assert await live.warning() == ("run", "busy: 3 handlers of this session are running")
-    assert sorted(map(str, await live.get("done", 3))) == ["0", "1", "2"]
-
-
-async def test_plain_handlers_of_all_sessions_share_the_threads_of_the_runner(
-    pi: databench.Analysis, live: Live
-) -> None:
-    other = Live(pi)
-    go_on = threading.Event()
-    live.handling.threads = other.handling.threads = Threads(bound=1)
-
-    @pi.signals.on("run")
-    def run() -> None:
-        go_on.wait(10)
-        pi.signals.emit("done")
-
-    @pi.signals.on("async")
-    async def coroutine() -> None:
-        await pi.signals.emit("async done")
-
-    live.send("run")
-    other.send("run")
-    other.send("async")
-    assert await other.warning() == ("run", "busy: too many handlers of other sessions are running")
-    await other.get("async done")
-    go_on.set()
-    await live.get("done")
-    await live.idle()
-    other.send("run")
-    await other.get("done")
-    other.end()
 
 
 def computes(pi: databench.Analysis) -> None:

@@ -9,8 +9,9 @@ import pytest
 from pydantic import Field
 
 import databench
-from databench.policies import WAITING, Policy
+from databench.policies import Policy
 from databench.requests import LARGEST
+from databench.wire.messages import HELD
 from tests.author import Live, declared, living
 
 
@@ -131,8 +132,8 @@ async def test_what_is_over_quickly_is_not_told(pi: databench.Analysis, live: Li
     ("policy", "signals", "accepts"),
     [
         ("reject", 1, False),
-        ("queue", 1 + WAITING, False),
-        ("queue", WAITING, True),
+        ("queue", 1 + HELD, False),
+        ("queue", HELD, True),
         ("latest", 3, True),
         ("parallel", 2, True),
     ],

@@ -6,12 +6,14 @@ import threading
 import pytest
 
 import databench
+from databench import flushing
+from databench import session as sessions
 from databench.errors import AnalysisError, Cancelled, PayloadError, RemoteProtocolError
-from databench.session import Session
+from databench.session import ANSWER, Session
 from databench.signals import current_session
 from databench.wire import codec
 from databench.wire.log import BOUNDS
-from databench.wire.messages import Accepted, Attached, Ended, Gap, Signal, StateChange
+from databench.wire.messages import TO_BROWSER, Accepted, Attached, Ended, Gap, Signal, Signals, StateChange
 from tests.author import Pages
 
 WINDOW = BOUNDS.window
@@ -39,7 +41,7 @@ def fill(session: Session, count: int = WINDOW) -> None:
 async def test_who_attaches_is_answered_first(session: Session, pages: Pages) -> None:
     session.emit("a", 1)
     await pages.get("a")
-    assert pages.messages["v"] == [Attached("token", False, 0, 0), NO_STATE, Signal(1, "a", b"\x01")]
+    assert pages.messages["v"] == [Attached("token", False, 0, 0), NO_STATE, Signals(1, "a", [b"\x01"])]
 
 
 async def test_what_one_turn_emits_travels_together() -> None:
@@ -50,6 +52,30 @@ async def test_what_one_turn_emits_travels_together() -> None:
     assert len(frames) == 1
     await asyncio.sleep(0)
     assert len(frames) == 2
+
+
+async def test_that_a_signal_was_accepted_travels_with_what_is_emitted_next() -> None:
+    frames: list[bytes] = []
+    session = Session("pi", "token", lambda _, frame: frames.append(frame))
+    session.attach("v", "page", 0, resumed=False)
+    session.accept("v", Signal(1, "run", b"\xc0"))
+    await asyncio.sleep(0)
+    assert len(frames) == 1
+    session.emit("a", 1)
+    await asyncio.sleep(2 * ANSWER)
+    assert [codec.decode(frame, TO_BROWSER) for frame in frames[1:]] == [[Accepted(1), Signals(1, "a", [b"\x01"])]]
+
+
+async def test_what_a_thread_emits_after_a_signal_of_the_page_is_not_gathered_as_a_burst(
+    session: Session, pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flushing, "BURST", 3600.0)
+    monkeypatch.setattr(flushing, "GATHER", 3600.0)
+    monkeypatch.setattr(sessions, "ANSWER", 3600.0)
+    session.acknowledge("v", 0, 1)
+    session.accept("v", Signal(1, "run", b"\xc0"))
+    await asyncio.to_thread(session.emit, "a", 1)
+    assert await pages.get("a") == [1]
 
 
 async def test_every_viewer_gets_every_signal(session: Session, pages: Pages) -> None:
@@ -203,7 +229,7 @@ async def test_a_computation_that_nobody_watches_never_waits(session: Session) -
 async def test_what_was_emitted_before_the_end_still_leaves(session: Session, pages: Pages) -> None:
     session.emit("last", 1)
     session.end("over")
-    assert pages.messages["v"][-2:] == [Signal(1, "last", b"\x01"), Ended("over")]
+    assert pages.messages["v"][-2:] == [Signals(1, "last", [b"\x01"]), Ended("over")]
     assert session.viewers == []
 
 

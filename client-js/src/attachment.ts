@@ -7,14 +7,14 @@ import { Owed } from "./owed.ts";
 import {
   type Accepted,
   type Attached,
-  type Broadcast,
+  type Broadcasts,
   CLOSE,
   decode,
   encode,
   type Gap,
   join,
   type Missed,
-  type Signal,
+  type Signals,
   type StateChange,
   type ToBrowser,
 } from "./protocol.ts";
@@ -144,12 +144,12 @@ export class Attachment {
 
   #follow(message: Exclude<ToBrowser, { tag: "attached" | "ended" | "reload" }>, now: number): Instruction[] {
     switch (message.tag) {
-      case "signal":
-        return this.#signal(message, now);
+      case "signals":
+        return this.#signals(message, now);
       case "gap":
         return this.#gap(message, now);
-      case "broadcast":
-        return this.#broadcast(message);
+      case "broadcasts":
+        return this.#broadcasts(message);
       case "missed":
         return this.#missed(message);
       case "state":
@@ -180,24 +180,26 @@ export class Attachment {
     return [{ do: "remember", token }, { do: "announce", session }, ...this.flush()];
   }
 
-  #signal({ seq, name, payload }: Signal, now: number): Instruction[] {
+  #signals({ seq, name, payloads }: Signals, now: number): Instruction[] {
     if (seq > this.#seen + 1) return this.#hole("signal", seq, this.#seen);
-    if (seq <= this.#seen) return this.#again(now);
-    this.#seen = seq;
-    return [{ do: "deliver", name, payload }, ...this.#owe(payload.byteLength, now)];
+    const fresh = payloads.slice(this.#seen + 1 - seq);
+    if (fresh.length === 0) return this.#again(now);
+    this.#seen += fresh.length;
+    const bytes = fresh.reduce((sum, payload) => sum + payload.byteLength, 0);
+    return [...fresh.map((payload) => deliver(name, payload)), ...this.#owe(fresh.length, bytes, now)];
   }
 
   #gap({ seq, count }: Gap, now: number): Instruction[] {
     if (seq <= this.#seen) return this.#again(now);
     this.#seen = seq;
-    return [{ do: "report gap", gap: { kind: "signals", count } }, ...this.#owe(0, now)];
+    return [{ do: "report gap", gap: { kind: "signals", count } }, ...this.#owe(1, 0, now)];
   }
 
-  #broadcast({ number, name, payload }: Broadcast): Instruction[] {
+  #broadcasts({ number, name, payloads }: Broadcasts): Instruction[] {
     if (number > this.#heard + 1) return this.#hole("broadcast", number, this.#heard);
-    if (number <= this.#heard) return [];
-    this.#heard = number;
-    return [{ do: "deliver", name, payload }];
+    const fresh = payloads.slice(this.#heard + 1 - number);
+    this.#heard += fresh.length;
+    return fresh.map((payload) => deliver(name, payload));
   }
 
   #missed({ number, count }: Missed): Instruction[] {
@@ -242,8 +244,8 @@ export class Attachment {
     return [{ do: "close", code, reason }];
   }
 
-  #owe(bytes: number, now: number): Instruction[] {
-    return this.#owed.signal(bytes, now) ? this.#acknowledge() : [];
+  #owe(signals: number, bytes: number, now: number): Instruction[] {
+    return this.#owed.signals(signals, bytes, now) ? this.#acknowledge() : [];
   }
 
   #again(now: number): Instruction[] {
@@ -255,6 +257,10 @@ export class Attachment {
     this.#owed.settle();
     return [send(encode({ tag: "ack", seq: this.#seen, state: this.#stated }))];
   }
+}
+
+function deliver(name: string, payload: Uint8Array): Instruction {
+  return { do: "deliver", name, payload };
 }
 
 function send(frame: Uint8Array<ArrayBuffer>): Instruction {

@@ -44,7 +44,7 @@ export class Databench {
   readonly shared: WritableState;
   /** The signals that handlers are at work for: `{running, waiting, accepts}`. */
   readonly handling: ReadableState;
-  /** The jobs of handlers: `{done, running, failed, total, rate, remaining, elapsed}`. */
+  /** The jobs of handlers: `{done, running, failed, total, rate, remaining, elapsed, over}`. */
   readonly progress: ReadableState;
   readonly genericElements: GenericElements;
   readonly #events = new Handlers<[DatabenchEvents[keyof DatabenchEvents]]>();

@@ -11,6 +11,8 @@ interface Pending {
 
 export class Outbox {
   #pending: Pending[] = [];
+  /** Of their payloads. */
+  #bytes = 0;
   /** The number of the last signal that the session accepted; the first one pending has the next number. */
   #accepted = 0;
   /** How many of those pending went out on this connection. */
@@ -26,12 +28,16 @@ export class Outbox {
   }
 
   add(name: string, payload: Uint8Array): void {
-    if (this.#pending.length >= LIMITS.outboxSignals) {
+    const signals = this.#pending.length;
+    const bytes = this.#bytes + payload.byteLength;
+    if (signals >= LIMITS.outboxSignals || bytes > LIMITS.outboxBytes) {
+      const kilobytes = Math.round(this.#bytes / 1024);
       throw new OutboxFullError(
-        `${LIMITS.outboxSignals} signals wait for the server's acknowledgement; "${name}" was not emitted`,
+        `${signals} signals (${kilobytes} kB) wait for the server's acknowledgement; "${name}" was not emitted`,
       );
     }
     this.#pending.push({ name, payload });
+    this.#bytes = bytes;
   }
 
   /** Returns the messages that did not go out on this connection yet, and counts them as sent. */
@@ -76,11 +82,12 @@ export class Outbox {
   /** Forgets everything, and returns how much that was. */
   drop(): number {
     this.#sent = 0;
+    this.#bytes = 0;
     return this.#pending.splice(0).length;
   }
 
   #forget(count: number): void {
-    this.#pending.splice(0, count);
+    for (const { payload } of this.#pending.splice(0, count)) this.#bytes -= payload.byteLength;
     this.#accepted += count;
   }
 }

@@ -19,9 +19,9 @@ export class Owed {
     return this.#state;
   }
 
-  /** Notes a handled signal; returns whether that is to be acknowledged without waiting for more. */
-  signal(bytes: number, now: number): boolean {
-    this.#signals += 1;
+  /** Notes handled signals; returns whether they are to be acknowledged without waiting for more. */
+  signals(count: number, bytes: number, now: number): boolean {
+    this.#signals += count;
     this.#bytes += bytes;
     this.again(now);
     return this.#signals >= LIMITS.ackSignals || this.#bytes >= LIMITS.ackBytes;

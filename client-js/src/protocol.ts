@@ -13,7 +13,8 @@ export const LIMITS = {
   nameCharacters: 200,
   nesting: 500,
   outboxSignals: 1024,
-  ackSignals: 256,
+  outboxBytes: 64 * 1024 * 1024,
+  ackSignals: 1024,
   ackBytes: 1024 * 1024,
   ackMilliseconds: 50,
 } as const;
@@ -30,6 +31,13 @@ export interface Signal {
   readonly seq: number;
   readonly name: string;
   readonly payload: Uint8Array;
+}
+/** What the session emitted in a row under one name; `seq` is the number of the first. */
+export interface Signals {
+  readonly tag: "signals";
+  readonly seq: number;
+  readonly name: string;
+  readonly payloads: readonly Uint8Array[];
 }
 export interface Ack {
   readonly tag: "ack";
@@ -58,11 +66,12 @@ export interface StateChange {
   readonly whole: boolean;
   readonly changes: Uint8Array;
 }
-export interface Broadcast {
-  readonly tag: "broadcast";
+/** What went to all pages of the analysis in a row under one name; `number` is that of the first. */
+export interface Broadcasts {
+  readonly tag: "broadcasts";
   readonly number: number;
   readonly name: string;
-  readonly payload: Uint8Array;
+  readonly payloads: readonly Uint8Array[];
 }
 export interface Missed {
   readonly tag: "missed";
@@ -81,11 +90,11 @@ export interface Reload {
 export type FromBrowser = Attach | Signal | Ack;
 export type ToBrowser =
   | Attached
-  | Signal
+  | Signals
   | Accepted
   | Gap
   | StateChange
-  | Broadcast
+  | Broadcasts
   | Missed
   | Ended
   | Reload;
@@ -176,9 +185,14 @@ const DECODERS: Decoders = {
       heard: from.count(),
     }),
   },
-  signal: {
+  signals: {
     fields: 3,
-    read: (from) => ({ tag: "signal", seq: from.count(), name: nameFrom(from), payload: from.bytes() }),
+    read: (from) => ({
+      tag: "signals",
+      seq: from.count(),
+      name: nameFrom(from),
+      payloads: payloadsFrom(from),
+    }),
   },
   accepted: { fields: 1, read: (from) => ({ tag: "accepted", seq: from.count() }) },
   gap: { fields: 2, read: (from) => ({ tag: "gap", seq: from.count(), count: from.count() }) },
@@ -186,13 +200,13 @@ const DECODERS: Decoders = {
     fields: 3,
     read: (from) => ({ tag: "state", number: from.count(), whole: from.flag(), changes: from.bytes() }),
   },
-  broadcast: {
+  broadcasts: {
     fields: 3,
     read: (from) => ({
-      tag: "broadcast",
+      tag: "broadcasts",
       number: from.count(),
       name: nameFrom(from),
-      payload: from.bytes(),
+      payloads: payloadsFrom(from),
     }),
   },
   missed: { fields: 2, read: (from) => ({ tag: "missed", number: from.count(), count: from.count() }) },
@@ -205,6 +219,15 @@ function nameFrom(from: FrameReader): string {
   const problem = problemWithName(name);
   if (problem !== null) throw new ProtocolError(problem);
   return name;
+}
+
+function payloadsFrom(from: FrameReader): Uint8Array[] {
+  const count = from.arrayHeader();
+  if (count === 0) throw new ProtocolError("a run of no signals");
+  const payloads: Uint8Array[] = [];
+  // Not `new Array(count)`: a frame may claim more than it holds.
+  while (payloads.length < count) payloads.push(from.bytes());
+  return payloads;
 }
 
 export function problemWithName(name: string): string | null {

@@ -21,6 +21,24 @@ extensionCodec.register({ type: EXT.date, encode: never, decode: dateFromText })
 const encoder = new Encoder({ extensionCodec, useBigInt64: true, maxDepth: LIMITS.nesting + 1 });
 const decoder = new Decoder({ extensionCodec, useBigInt64: true, mapKeyConverter: keyFrom });
 
+// The library refuses the key `__proto__`, since the assignment to it would change the prototype. A payload that is
+// refused is read once more with this decoder, which puts another key in its place until `settled` makes it a property.
+const PROTO = "__proto__";
+const STAND_IN = Symbol(PROTO);
+const text = new TextDecoder();
+const carefulDecoder = new Decoder({
+  extensionCodec,
+  useBigInt64: true,
+  mapKeyConverter: (key) => (key === STAND_IN ? (key as never) : keyFrom(key)),
+  keyDecoder: {
+    canBeCached: (length) => length === PROTO.length,
+    decode: (bytes, offset, length) => {
+      const key = text.decode(bytes.subarray(offset, offset + length));
+      return key === PROTO ? (STAND_IN as never) : key;
+    },
+  },
+});
+
 /** Encodes what a page emits. What cannot travel is a TypeError that names the path to it. */
 export function encodeValue(value: unknown): Uint8Array<ArrayBuffer> {
   return encoder.encode(prepared(value, "payload", 0));
@@ -29,10 +47,18 @@ export function encodeValue(value: unknown): Uint8Array<ArrayBuffer> {
 /** Decodes what a page receives, which may be nested deeper by as many levels as are around the values. */
 export function decodeValue(bytes: Uint8Array, around = 0): unknown {
   try {
-    return settled(decoder.decode(bytes), -around);
+    return settled(decoded(bytes), -around);
   } catch (error) {
     if (error instanceof ProtocolError) throw error;
     throw new ProtocolError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+function decoded(bytes: Uint8Array): unknown {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return carefulDecoder.decode(bytes);
   }
 }
 
@@ -108,12 +134,21 @@ function settled(value: unknown, depth: number): unknown {
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) value[index] = settled(item, depth + 1);
   } else if (Object.getPrototypeOf(value) === Object.prototype) {
-    const map = value as Record<string, unknown>;
+    const map = value as Record<string | symbol, unknown>;
     for (const key of Object.keys(map)) map[key] = settled(map[key], depth + 1);
+    if (map[STAND_IN] !== undefined) {
+      own(map, PROTO, settled(map[STAND_IN], depth + 1));
+      delete map[STAND_IN];
+    }
   } else if (value instanceof ExtData) {
     throw new ProtocolError(`a value of the unknown extension type ${value.type}`);
   }
   return value;
+}
+
+/** Makes a property of any name, without touching the prototype. */
+function own(map: object, key: string, value: unknown): void {
+  Object.defineProperty(map, key, { value, configurable: true, enumerable: true, writable: true });
 }
 
 function keyFrom(key: unknown): string {

@@ -1,8 +1,8 @@
-import { encode } from "@msgpack/msgpack";
+import { decode, encode } from "@msgpack/msgpack";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Attachment, type Instruction } from "../src/attachment.ts";
 import { LIMITS } from "../src/protocol.ts";
-import { broadcast, frame, type Message, read, signal, state } from "./support/wire.ts";
+import { broadcast, broadcasts, frame, type Message, read, signal, signals, state } from "./support/wire.ts";
 
 const NULL = encode(null);
 let attachment: Attachment;
@@ -19,6 +19,8 @@ const sent = (instructions: Instruction[]) =>
 const done = (instructions: Instruction[]) => instructions.map((instruction) => instruction.do);
 const names = (instructions: Instruction[]) =>
   instructions.flatMap((instruction) => (instruction.do === "deliver" ? [instruction.name] : []));
+const payloads = (instructions: Instruction[]) =>
+  instructions.flatMap((instruction) => (instruction.do === "deliver" ? [decode(instruction.payload)] : []));
 const missing = expect.objectContaining({ do: "close", code: 4003 });
 const refused = expect.objectContaining({ do: "close", code: 4000 });
 
@@ -105,6 +107,13 @@ describe("signals to the page", () => {
     expect(instructions.at(-1)).toEqual(missing);
   });
 
+  test("of one name come as a run, of which only what is new is delivered", () => {
+    expect(payloads(receive(signals(1, "a", [1, 2, 3])))).toEqual([1, 2, 3]);
+    expect(payloads(receive(signals(2, "a", [2, 3, 4, 5])))).toEqual([4, 5]);
+    expect(payloads(receive(signals(1, "a", [1, 2])))).toEqual([]);
+    expect(receive(signals(7, "a", [7, 8]))).toEqual([missing]);
+  });
+
   test("may leave a gap that the session declares", () => {
     const instructions = receive(["gap", 41, 41], signal(42, "a"), ["gap", 40, 1]);
     expect(instructions).toContainEqual({ do: "report gap", gap: { kind: "signals", count: 41 } });
@@ -129,6 +138,7 @@ describe("broadcasts", () => {
   test("are dropped when they were heard before", () => {
     receive(broadcast(7, "a"));
     expect(receive(broadcast(7, "a"), broadcast(6, "b"))).toEqual([]);
+    expect(payloads(receive(broadcasts(6, "a", [6, 7, 8, 9])))).toEqual([8, 9]);
   });
 
   test("close the connection when one is missing, and the next attach tells the last one", () => {
@@ -166,8 +176,8 @@ describe("state", () => {
   });
 
   test("is acknowledged once where signals are due in the same frame", () => {
-    const signals = Array.from({ length: 256 }, (_, index) => signal(index + 1, "a"));
-    expect(sent(receive(state(1, true, {}), ...signals))).toEqual([["ack", 256, 1]]);
+    const signals = Array.from({ length: LIMITS.ackSignals }, (_, index) => signal(index + 1, "a"));
+    expect(sent(receive(state(1, true, {}), ...signals))).toEqual([["ack", 1024, 1]]);
   });
 
   test("that comes again is not handed out again, but acknowledged", () => {
@@ -203,17 +213,24 @@ describe("acknowledging", () => {
     expect(attachment.due).toBeNull();
   });
 
-  test("does not wait after 256 signals", () => {
-    const signals = Array.from({ length: 600 }, (_, index) => signal(index + 1, "a"));
+  test("does not wait after 1,024 signals", () => {
+    const signals = Array.from({ length: 2500 }, (_, index) => signal(index + 1, "a"));
     expect(sent(receive(...signals))).toEqual([
-      ["ack", 256, 0],
-      ["ack", 512, 0],
+      ["ack", 1024, 0],
+      ["ack", 2048, 0],
     ]);
   });
 
+  test("comes after a run that brings it to 1,024 signals or 1 MiB", () => {
+    const many = Array.from({ length: 1100 }, () => null);
+    expect(sent(receive(signals(1, "a", many)))).toEqual([["ack", 1100, 0]]);
+    const half = new Uint8Array(LIMITS.ackBytes / 2);
+    expect(sent(receive(signals(1101, "a", [half, half])))).toEqual([["ack", 1102, 0]]);
+  });
+
   test("comes after the signals it acknowledges were delivered", () => {
-    const signals = Array.from({ length: 256 }, (_, index) => signal(index + 1, "a"));
-    expect(done(receive(...signals)).indexOf("send")).toBe(256);
+    const signals = Array.from({ length: LIMITS.ackSignals }, (_, index) => signal(index + 1, "a"));
+    expect(done(receive(...signals)).indexOf("send")).toBe(1024);
   });
 
   test("does not wait after 1 MiB", () => {
@@ -283,10 +300,23 @@ describe("signals from the page", () => {
   test("are bounded: the 1,025th that is not accepted throws, and the connection goes on", () => {
     attach();
     for (let count = 0; count < LIMITS.outboxSignals; count += 1) attachment.emit("a", NULL);
-    expect(() => attachment.emit("b", NULL)).toThrow(/1024 signals wait.*"b" was not emitted/);
+    expect(() => attachment.emit("b", NULL)).toThrow(/1024 signals .* wait.*"b" was not emitted/);
     attachment.flush();
     receive(["accepted", 1]);
     expect(emit("b").map(([, seq]) => seq)).toEqual([1_025]);
+  });
+
+  test("are bounded in bytes", () => {
+    const large = new Uint8Array(LIMITS.outboxBytes / 4);
+    attach();
+    for (let count = 0; count < 4; count += 1) attachment.emit("a", large);
+    expect(() => attachment.emit("b", NULL)).toThrow(/4 signals \(65536 kB\) wait.*"b" was not emitted/);
+    attachment.flush();
+    receive(["accepted", 1]);
+    attachment.emit("a", large);
+    attachment.disconnected();
+    attach("u");
+    for (let count = 0; count < 4; count += 1) attachment.emit("a", large);
   });
 
   test("of a session that is over are dropped and counted, and those of the next begin at one", () => {

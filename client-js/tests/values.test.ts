@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { ProtocolError } from "../src/errors.ts";
 import { decodeValue, encodeValue } from "../src/values.ts";
 import { fromHex, load, noted, toHex, type ValueVector } from "./support/vectors.ts";
 
@@ -11,12 +12,36 @@ describe("the golden vectors", () => {
     const decoded = decodeValue(fromHex(hex));
     const expected = noted(value);
     expect(decoded).toEqual(expected.value);
-    expect(Object(decoded).constructor).toBe(Object(expected.value).constructor);
+    expect(Object.getPrototypeOf(Object(decoded))).toBe(Object.getPrototypeOf(Object(expected.value)));
     expect((decoded as { shape?: number[] } | null)?.shape).toEqual(expected.shape);
   });
 
   test.each(VALUES.filter(({ encode }) => encode))("$name is encoded", ({ hex, value }) => {
     expect(toHex(encodeValue(noted(value).value))).toBe(hex);
+  });
+});
+
+describe("a key called __proto__", () => {
+  const value = JSON.parse('{"a": [{"__proto__": {"polluted": true}}], "__proto__": null, "__prot0__": 1}');
+
+  test("is an own property, and no prototype is touched", () => {
+    const decoded = roundTrip(value) as Record<string, unknown> & { a: [object] };
+    expect(JSON.parse(JSON.stringify(decoded))).toEqual(value);
+    expect(Object.keys(decoded).sort()).toEqual(["__prot0__", "__proto__", "a"]);
+    for (const map of [decoded, decoded.a[0]]) {
+      expect(Object.getPrototypeOf(map)).toBe(Object.prototype);
+      expect(Object.getOwnPropertySymbols(map)).toEqual([]);
+    }
+    expect("polluted" in {}).toBe(false);
+    expect("polluted" in decoded.a[0]).toBe(false);
+  });
+
+  test("does not let anything else pass that is wrong", () => {
+    expect(() => decodeValue(encodeValue(value).subarray(0, -1))).toThrow(ProtocolError);
+    const map = [0x81, 0xa9, ...new TextEncoder().encode("__proto__")];
+    const nested = (levels: number) => bytes(...Array(levels).fill(map).flat(), 0xc0);
+    expect(() => decodeValue(nested(501))).not.toThrow();
+    expect(() => decodeValue(nested(502))).toThrow("nested deeper than 500 levels");
   });
 });
 

@@ -1,5 +1,5 @@
 """`python -m databench`."""
 
-from databench.cli import main
+from databench.command import main
 
 main()

@@ -5,7 +5,6 @@ import importlib
 import logging
 import os
 import platform
-import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterator
@@ -254,4 +253,4 @@ def _print_catalog(catalog: Catalog) -> None:
 def main() -> None:
     """Run the command line."""
     logging.captureWarnings(True)
-    app(prog_name="databench" if sys.argv[0].endswith("__main__.py") else None)
+    app(prog_name="databench")

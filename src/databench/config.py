@@ -54,7 +54,7 @@ class Settings:
     max_payload: int = MAX_PAYLOAD
     """Largest payload that an analysis may emit, in bytes."""
     rate: float = 1000.0
-    """Signals that a browser may send in a second, twice as many at once; 0 for no limit."""
+    """Signals that the pages of a session may send in a second, twice as many at once or more; 0 for no limit."""
 
     def __post_init__(self) -> None:
         addresses(self.bus)

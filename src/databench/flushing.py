@@ -4,6 +4,7 @@ Knows nothing of what is flushed.
 """
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ class Flushing:
         self._flush = flush
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._last = 0.0
+        self._last = -math.inf
         self.asked = False
         """Whether a flush is on its way; looking before asking spares a call."""
 
@@ -42,6 +43,10 @@ class Flushing:
             self._loop.call_soon(self._flush)
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._gather)
+
+    def awaited(self) -> None:
+        """Note that somebody may wait for what comes next, which is no burst then; on the loop's thread."""
+        self._last = -math.inf
 
     def begun(self) -> None:
         """Note that a flush begins; on the loop's thread."""

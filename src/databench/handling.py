@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import logging
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from databench.analysis import Analysis
 from databench.announcing import Announcer, Work
 from databench.errors import Cancelled, MismatchError, RemoteProtocolError
 from databench.jobs import JobScope, current_scope
-from databench.policies import WAITING, Begin, Cancel, Drop, Refuse, Step, Turns
+from databench.policies import Begin, Cancel, Drop, Refuse, Step, Turns
 from databench.progress import Report
 from databench.requests import StateRequests
 from databench.runs import Run, current_run
@@ -30,7 +31,7 @@ from databench.wire.messages import NAME_LIMIT
 log = logging.getLogger(__name__)
 
 HANDLERS = 32
-"""Plain handlers that run at the same time for one session, and async ones; one more is refused."""
+"""Plain handlers that run at the same time for one session, and async ones; one more waits."""
 CANCEL = "cancel"
 """The signal by which a page cancels another, unless the author handles it."""
 NULL = codec.pack(None)
@@ -69,6 +70,8 @@ class Handling:
     """Shared by all sessions of the runner."""
     _turns: dict[Handler, Turns[_Call]] = field(default_factory=dict)
     _running: set[_Call] = field(default_factory=set)
+    _line: dict[Handler, None] = field(default_factory=dict)
+    """Handlers with calls that wait for nothing but room, the one that waits longest first."""
     _announcer: Announcer = field(init=False)
     _requests: StateRequests = field(init=False)
     _tally: Tally = field(init=False)
@@ -96,11 +99,11 @@ class Handling:
             self._arrive_unhandled(signal, payload)
         for handler in handlers:
             if (turns := self._turns.get(handler)) is None:
-                turns = self._turns[handler] = Turns(handler.policy, WAITING)
+                turns = self._turns[handler] = Turns(handler.policy)
             busy = self._busy(handler)
-            self._perform(turns.arrive(_Call(handler, turns, payload, Run(signal)), room=not busy), busy)
-            if turns.idle:
-                del self._turns[handler]
+            call = _Call(handler, turns, payload, Run(signal))
+            self._perform(turns.arrive(call, room=not busy, size=len(payload)), busy)
+            self._settle(handler, turns)
         if handlers:
             self._announcer.changed(signal)
 
@@ -122,6 +125,7 @@ class Handling:
         for handler in self.analysis.signals.handlers(signal):
             if (turns := self._turns.get(handler)) is not None:
                 self._perform(turns.cancel())
+                self._settle(handler, turns)
         self._announcer.changed(signal)
 
     def end(self) -> None:
@@ -130,6 +134,8 @@ class Handling:
         for turns in self._turns.values():
             turns.cancel()
         self._turns.clear()
+        self._line.clear()
+        self.threads.forget(self._advance)
         for call in list(self._running):
             # Those that were told before too: what they still do in their cleanup ends with the session.
             call.stop()
@@ -178,15 +184,47 @@ class Handling:
                 case Refuse(_, because):
                     reasons = {
                         "room": busy,
-                        "waiting": f"busy: {WAITING} signals {signal!r} are waiting to be handled",
+                        "waiting": f"busy: {step.call.turns.waiting} signals {signal!r} are waiting to be handled",
                         "running": f"busy: the signal {signal!r} is being handled",
                     }
                     self._warn(signal, reasons[because])
                     if self._requests.concerns(signal):
                         self._requests.settle(signal)
 
+    def _settle(self, handler: Handler, turns: Turns[_Call]) -> None:
+        """Forget the turns of a handler that has none, and put one that waits for room in the line for it."""
+        if turns.idle:
+            del self._turns[handler]
+        elif turns.ready:
+            self._line.setdefault(handler)
+            self._await_thread()
+
+    def _advance(self) -> None:
+        """Begin calls that wait for room, as long as there is some: each handler one, then the next handler."""
+        waiting = deque(self._line)
+        self._line.clear()
+        while waiting:
+            handler = waiting.popleft()
+            turns = self._turns.get(handler)
+            if turns is None or not turns.ready:
+                continue
+            if self._busy(handler):
+                self._line[handler] = None
+                continue
+            self._perform(turns.advance())
+            self._announcer.changed(handler.signal)
+            if turns.ready:
+                waiting.append(handler)
+        self._await_thread()
+
+    def _await_thread(self) -> None:
+        if self.threads.full and not all(handler.is_async for handler in self._line):
+            self.threads.wait(self._advance)
+
     def _work(self, signal: str) -> Work | None:
         """Return what is at work for a signal."""
+        if not self._turns:
+            return None
         turns = [self._turns[each] for each in self.analysis.signals.handlers(signal) if each in self._turns]
         if not turns:
             return None
@@ -205,6 +243,8 @@ class Handling:
             call.task = loop.create_task(self._run_async(call), context=context)
             # Not at the end of the coroutine: one that is cancelled before its first step has none.
             call.task.add_done_callback(lambda _: self._finish(call))
+            # Behind its first step, so that what it emits there does not wait for another turn.
+            self.session.flush_soon()
             return
         self.threads.used += 1
         try:
@@ -244,17 +284,19 @@ class Handling:
 
     def _finish(self, call: _Call) -> None:
         self._running.discard(call)
-        if not call.handler.is_async:
-            self.threads.used -= 1
         if call.scope is not None:
             call.scope.cancel_all()
         try:
             self._told(call.handler.signal, call.error)
         finally:
             call.error = None  # Its traceback holds the handler's frames, and those may hold this call.
-            self._perform(call.turns.finish(call))
-            if call.turns.idle and self._turns.get(call.handler) is call.turns:
-                del self._turns[call.handler]
+            call.turns.finish(call)
+            if self._turns.get(call.handler) is call.turns:
+                self._settle(call.handler, call.turns)
+            if not call.handler.is_async:
+                self.threads.release()
+            if self._line:
+                self._advance()
             if not self.session.ended.is_set():
                 self._announcer.changed(call.handler.signal)
                 if self._requests.concerns(call.handler.signal):

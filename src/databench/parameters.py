@@ -30,6 +30,8 @@ class Parameters:
     """The parameters of one function. `bind` says with which arguments to call it."""
 
     every: tuple[inspect.Parameter, ...]
+    own: tuple[inspect.Parameter, ...]
+    """Those that the payload fills."""
     sessions: frozenset[str]
     """The names of those that get the session."""
     raw: bool
@@ -37,11 +39,6 @@ class Parameters:
     whole: bool
     """There is one, and it takes dicts and lists as they are too."""
     validator: "Validator | None"
-
-    @property
-    def own(self) -> list[inspect.Parameter]:
-        """Those that the payload fills."""
-        return [each for each in self.every if each.name not in self.sessions]
 
     def bind(self, session: object, payload: object) -> tuple[list[Any], dict[str, Any]]:
         """Return positional and named arguments; raises MismatchError for a payload that does not fit."""
@@ -133,7 +130,7 @@ def parameters(name: str, function: Callable[..., Any]) -> Parameters:
             validator = Validator(name, own)
         except Exception as error:
             raise AnalysisError(f"the annotations of {name} cannot be validated: {error}") from error
-    return Parameters(tuple(every), sessions, raw, whole, validator)
+    return Parameters(tuple(every), tuple(own), sessions, raw, whole, validator)
 
 
 def is_session(annotation: object) -> bool:

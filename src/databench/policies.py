@@ -1,6 +1,9 @@
 """What becomes of a signal that comes while its handler still runs: begin, wait, replace, cancel or refuse.
 
 Decides only. Knows no thread, no task and no clock; calls are whatever the caller says they are.
+
+As many signals wait for a handler as a page holds back while its connection is lost: either the handler never rested
+meanwhile, and no more wait than would have without the loss, or it did, and these are all that wait.
 """
 
 from collections import deque
@@ -9,13 +12,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Literal, TypeVar, get_args
 
+from databench.wire.messages import HELD, HELD_BYTES
+
 C = TypeVar("C", bound=Hashable)
 
 Policy = Literal["queue", "latest", "restart", "reject", "parallel"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
-
-WAITING = 64
-"""Signals that wait while their handler runs for a session."""
 
 
 class Then(Enum):
@@ -60,7 +62,10 @@ class Drop(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Refuse(Generic[C]):
-    """This call will not begin: the handler is `running`, the `waiting` ones are too many, or there is no `room`."""
+    """This call will not begin: the handler is `running`, the `waiting` ones are too many, or there is no `room`.
+
+    For want of room only those are refused that may not wait.
+    """
 
     call: C
     because: Literal["running", "waiting", "room"]
@@ -78,20 +83,24 @@ class Turns(Generic[C]):
     >>> turns.arrive("two")
     [Cancel(call='one')]
     >>> turns.finish("one")
+    >>> turns.advance()
     [Begin(call='two')]
     """
 
-    def __init__(self, policy: Policy, bound: int = WAITING) -> None:
+    def __init__(self, policy: Policy, bound: int = HELD, bytes_bound: int = HELD_BYTES) -> None:
         self._then = WHILE_RUNNING[policy]
         self._bound = bound
+        self._bytes_bound = bytes_bound
         self._running: dict[C, bool] = {}
         """Whether each has been told to stop."""
-        self._waiting: deque[C] = deque()
+        self._waiting: deque[tuple[C, int]] = deque()
+        """Those that wait, and their sizes."""
+        self._waiting_bytes = 0
 
     @property
     def idle(self) -> bool:
-        """Nothing runs, so nothing waits."""
-        return not self._running
+        """Nothing runs and nothing waits."""
+        return not self._running and not self._waiting
 
     @property
     def running(self) -> int:
@@ -104,39 +113,45 @@ class Turns(Generic[C]):
         return len(self._waiting)
 
     @property
+    def ready(self) -> bool:
+        """Whether a call waits for nothing but room."""
+        return bool(self._waiting) and (not self._running or self._then is Then.BEGIN)
+
+    @property
     def accepts(self) -> bool:
         """Whether one more call would be taken now, as far as the others of this handler go."""
-        if not self._running or self._then in (Then.BEGIN, Then.REPLACE, Then.RESTART):
+        if self._then in (Then.REPLACE, Then.RESTART):
             return True
-        return self._then is Then.WAIT and len(self._waiting) < self._bound
+        return not self._running if self._then is Then.REFUSE else not self._full(0)
 
-    def arrive(self, call: C, *, room: bool = True) -> list[Step[C]]:
+    def arrive(self, call: C, *, room: bool = True, size: int = 0) -> list[Step[C]]:
         """Take a call; it does not begin without `room` for one more."""
-        then = self._then if self._running else Then.BEGIN
-        match then:
-            case Then.BEGIN if room:
-                self._running[call] = False
-                return [Begin(call)]
-            case Then.BEGIN:
-                return [Refuse(call, "room")]
-            case Then.REFUSE:
-                return [Refuse(call, "running")]
-            case Then.WAIT if len(self._waiting) >= self._bound:
-                return [Refuse(call, "waiting")]
+        if room and not self._waiting and (not self._running or self._then is Then.BEGIN):
+            self._running[call] = False
+            return [Begin(call)]
+        if self._then is Then.REFUSE:
+            return [Refuse(call, "running" if self._running else "room")]
         steps: list[Step[C]] = []
-        if then is not Then.WAIT:
+        if self._then in (Then.REPLACE, Then.RESTART):
             steps += self._drop()
-        if then is Then.RESTART:
+        elif self._full(size):
+            return [Refuse(call, "waiting")]
+        if self._then is Then.RESTART:
             steps += self._stop()
-        self._waiting.append(call)
+        self._waiting.append((call, size))
+        self._waiting_bytes += size
         return steps
 
-    def finish(self, call: C) -> list[Step[C]]:
-        """A call that ran has ended; the next one takes its place."""
+    def finish(self, call: C) -> None:
+        """Note that a call that ran has ended; `advance` begins the next one where there is room."""
         del self._running[call]
-        if self._running or not self._waiting:
+
+    def advance(self) -> list[Step[C]]:
+        """Begin the call that waits first, if it waits for nothing but room."""
+        if not self.ready:
             return []
-        following = self._waiting.popleft()
+        following, size = self._waiting.popleft()
+        self._waiting_bytes -= size
         self._running[following] = False
         return [Begin(following)]
 
@@ -144,9 +159,16 @@ class Turns(Generic[C]):
         """Stop what runs and forget what waits."""
         return [*self._drop(), *self._stop()]
 
+    def _full(self, size: int) -> bool:
+        # One that is larger than the bound may wait alone.
+        if not self._waiting:
+            return False
+        return len(self._waiting) >= self._bound or self._waiting_bytes + size > self._bytes_bound
+
     def _drop(self) -> list[Step[C]]:
-        dropped: list[Step[C]] = [Drop(call) for call in self._waiting]
+        dropped: list[Step[C]] = [Drop(call) for call, _ in self._waiting]
         self._waiting.clear()
+        self._waiting_bytes = 0
         return dropped
 
     def _stop(self) -> list[Step[C]]:

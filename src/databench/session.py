@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 LOOK = 1.0
 """Seconds between two looks for viewers that do not read, while somebody waits for them."""
 
+ANSWER = 0.02
+"""Seconds for which the word that a signal was accepted waits for something to travel with."""
+
 NAMES = 1_000
 """Names of signals that a session remembers as valid."""
 
@@ -88,6 +91,7 @@ class Session:
         self._room_async = asyncio.Event()
         self._awaitable = _Room(self)
         self._flushing = Flushing(self._flush)
+        self._answering: asyncio.TimerHandle | None = None
         self._loop_thread = get_ident()
         self._names: set[str] = set()
         """Names of signals that were found to be valid."""
@@ -104,7 +108,7 @@ class Session:
         """Send a signal to the page; see `Signals.emit`."""
         if type(signal) is not str or signal not in self._names:
             self._check_name(signal)
-        data = codec.pack(payload, limit=self._max_payload)
+        data = codec.pack(payload, self._max_payload)
         if get_ident() == self._loop_thread:
             self._emit_from_loop(signal, data)
         else:
@@ -266,11 +270,21 @@ class Session:
     def accept(self, viewer: str, signal: Signal) -> bool:
         """Return whether this signal of a page is new; raises RemoteProtocolError when one before it is missing."""
         new = self._feed.accept(viewer, signal.seq)
-        if not self._flushing.asked:
-            self._flushing.asked = True
-            # A turn later than the async handlers that begin now, so that it travels with what they emit.
-            self._loop.call_soon(self._loop.call_soon, self._flush)
+        self._flushing.awaited()
+        if self._answering is None:
+            self._answering = self._loop.call_later(ANSWER, self._answer)
         return new
+
+    def flush_soon(self) -> None:
+        """Send what there is at the end of this turn of the loop; on the loop's thread."""
+        self._flushing.ask()
+
+    def _answer(self) -> None:
+        self._answering = None
+        if self._feed.owing:
+            self._flush()
+            # The handler may be about to answer: this was no part of a burst.
+            self._flushing.awaited()
 
     def end(self, reason: str) -> None:
         """End the session: nothing is sent any more but this reason, if any, and whoever waits stops."""

@@ -62,6 +62,9 @@ class State(MutableMapping[str, Any]):
             self._table.remove(self._prefix + key)
         self._tell()
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
     def __iter__(self) -> Iterator[str]:
         with self._lock:
             return iter(list(self._values))

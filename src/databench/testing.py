@@ -19,13 +19,14 @@ from databench.wire.messages import (
     Ack,
     Attach,
     Attached,
-    Broadcast,
+    Broadcasts,
     Ended,
     Gap,
     Message,
     Missed,
     Reload,
     Signal,
+    Signals,
     StateChange,
 )
 
@@ -34,6 +35,9 @@ ACK_EVERY = 100
 
 ATTACH_PATIENCE = 10.0
 """Seconds after which `attach` gives up, with TimeoutError."""
+
+CLOSE_PATIENCE = 1.0
+"""Seconds for which a page waits for the other end of a connection that is being closed, as `emit` may have to."""
 
 
 class Received(NamedTuple):
@@ -105,7 +109,11 @@ class Page:
     async def attach(self) -> None:
         """Connect and attach; a page that has a token asks for its session."""
         self._socket = await connect(
-            self.address, subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=None, compression=None
+            self.address,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            max_size=None,
+            compression=None,
+            close_timeout=CLOSE_PATIENCE,
         )
         self._told = self._told_acked = 0
         async with asyncio.timeout(ATTACH_PATIENCE):
@@ -123,7 +131,7 @@ class Page:
         self._socket = None
 
     async def emit(self, name: str, payload: object = None) -> None:
-        """Send a signal to the analysis."""
+        """Send a signal to the analysis. Raises ConnectionClosed where the connection ended or is about to."""
         self._sent += 1
         await self.socket.send(codec.encode(Signal(self._sent, name, codec.pack(payload))))
 
@@ -190,9 +198,9 @@ class Page:
 
     def _missing(self, message: Message) -> str:
         match message:
-            case Signal(seq, _, _) if seq > self.seen + 1:
+            case Signals(seq, _, _) if seq > self.seen + 1:
                 return f"signal {self.seen + 1}"
-            case Broadcast(number, _, _) if self._told and number > self.heard + 1:
+            case Broadcasts(number, _, _) if self._told and number > self.heard + 1:
                 return f"broadcast {self.heard + 1}"
         return ""
 
@@ -208,13 +216,15 @@ class Page:
                     self.seen = self._acked = 0
                 self.token, self.resumed, self._sent, self.heard = token, resumed, received, heard
                 return True
-            case Signal(seq, name, payload) if seq == self.seen + 1:
-                self.seen = seq
-                self._note(name, payload)
-            # One that comes before the attach is answered is not meant for this page yet.
-            case Broadcast(number, name, payload) if self._told and number == self.heard + 1:
-                self.heard = number
-                self._note(name, payload)
+            case Signals(seq, name, payloads):
+                new = payloads[self.seen + 1 - seq :]
+                self.seen += len(new)
+                self._note(name, new)
+            # Those that come before the attach is answered are not meant for this page yet.
+            case Broadcasts(number, name, payloads) if self._told:
+                new = payloads[self.heard + 1 - number :]
+                self.heard += len(new)
+                self._note(name, new)
             case StateChange(number, whole, changes):
                 values, removed = codec.unpack(changes)
                 self.known = values if whole else {**self.known, **values}
@@ -234,7 +244,7 @@ class Page:
                 self.reload_reason = reason
         return False
 
-    def _note(self, name: str, payload: bytes) -> None:
-        signal = Received(name, codec.unpack(payload))
-        self._arrived.append(signal)
-        self.log.append(signal)
+    def _note(self, name: str, payloads: list[bytes]) -> None:
+        signals = [Received(name, codec.unpack(payload)) for payload in payloads]
+        self._arrived.extend(signals)
+        self.log.extend(signals)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 THREADS = 256
-"""Plain handlers that run at the same time in one runner; one more is refused."""
+"""Plain handlers that run at the same time in one runner; one more waits."""
 _MOST = 10_000
-"""Threads at most, with those of `disconnect` handlers, which are never refused."""
+"""Threads at most, with those of `disconnect` handlers, which never wait."""
 
 
 class Threads:
@@ -18,12 +18,32 @@ class Threads:
     def __init__(self, bound: int = THREADS) -> None:
         self.bound = bound
         self.used = 0
+        self._line: dict[Callable[[], None], None] = {}
+        """Whom to tell that there is room, the one that waits longest first."""
         self._pool = ThreadPoolExecutor(_MOST, thread_name_prefix="databench-handler")
 
     @property
     def full(self) -> bool:
         """Whether as many handlers run as may."""
         return self.used >= self.bound
+
+    def wait(self, tell: Callable[[], None]) -> None:
+        """Have it told once that there is room, on the loop's thread."""
+        self._line.setdefault(tell)
+
+    def forget(self, tell: Callable[[], None]) -> None:
+        """Have it told nothing any more."""
+        self._line.pop(tell, None)
+
+    def release(self) -> None:
+        """Note that a handler has ended, and tell those that wait as long as they leave room."""
+        self.used -= 1
+        for _ in range(len(self._line)):
+            if self.full:
+                return
+            tell = next(iter(self._line))
+            del self._line[tell]
+            tell()
 
     def start(self, function: Callable[[], object]) -> None:
         """Call a function in a thread that is free; raises RuntimeError, and does not call it, where there is none."""

@@ -1,6 +1,7 @@
 """The ROUTER of the chunk plane: what it tells of its peers. Nothing here knows of silence or time."""
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -61,6 +62,10 @@ async def peer(address: str, name: str, size: int = 1) -> asyncio.subprocess.Pro
     return await asyncio.create_subprocess_exec(sys.executable, "-c", PEER, address, name, str(size))
 
 
+def blocking_peer(address: str, name: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", PEER, address, name, "1"])
+
+
 async def test_the_end_of_a_process_is_told_after_what_it_said(router: tuple[Router, str], told: Told) -> None:
     one, other = await peer(router[1], "one"), await peer(router[1], "other")
     said = [await told.got.get(), await told.got.get()]
@@ -78,6 +83,46 @@ async def test_one_that_comes_back_is_told_of_again(router: tuple[Router, str], 
         process.kill()
         assert await told.got.get() == b"again"
         await process.wait()
+
+
+async def test_one_that_connects_anew_before_its_end_was_noticed_is_told_of_too(
+    router: tuple[Router, str], told: Told
+) -> None:
+    first = await peer(router[1], "again")
+    assert await told.got.get() == (b"again", b"hello", b"x")
+    second = await peer(router[1], "again")
+    assert [await told.got.get(), await told.got.get()] == [b"again", (b"again", b"hello", b"x")]
+    first.kill()
+    await first.wait()
+    second.kill()
+    assert await told.got.get() == b"again"
+    await second.wait()
+
+
+async def test_who_gets_the_descriptor_of_one_that_ended_is_not_taken_for_it(
+    router: tuple[Router, str], told: Told
+) -> None:
+    one, other = blocking_peer(router[1], "one"), None
+    try:
+        hello = await told.got.get()
+        one.kill()
+        one.wait()
+        other = blocking_peer(router[1], "other")
+        while told.got.empty():  # the loop has no turn meanwhile, in which it would hear of the end
+            router[0].drain()
+        assert [hello, told.got.get_nowait(), await told.got.get()] == [
+            (b"one", b"hello", b"x"),
+            b"one",
+            (b"other", b"hello", b"x"),
+        ]
+        told.to_send = [(b"other", b"echo", b"x")]
+        router[0].flush()
+        assert await told.got.get() == (b"other", b"echo", b"x")
+    finally:
+        if other is not None:
+            other.kill()
+            other.wait()
+    assert await told.got.get() == b"other"
 
 
 async def test_a_large_payload_goes_on_and_may_go_on_twice(router: tuple[Router, str], told: Told) -> None:

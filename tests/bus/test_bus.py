@@ -118,6 +118,26 @@ async def test_a_topic_is_a_prefix(backend: Backend) -> None:
     assert [topic for topic, _ in recorder.signals] == [b"a/", b"a/x/", b"b/c/d", b"a/end"]
 
 
+@pytest.mark.parametrize("frames", [[b""], [b"a", b"", b"b"], [b"head", bytes(70_000)], [bytes(10**6), b"tail"]])
+async def test_frames_arrive_as_they_were_however_many_and_large(backend: Backend, frames: list[bytes]) -> None:
+    async with joined(backend, "s", b"t/") as (_, recorder), joined(backend, "p") as (publisher, _):
+        publisher.publish(b"t/", *frames)
+        publisher.publish(b"t/", b"end")
+        await recorder.until(lambda: len(recorder.signals) == 2)
+    assert recorder.signals == [(b"t/", frames), (b"t/", [b"end"])]
+
+
+async def test_two_who_answer_each_other_never_wait_for_a_wake_up_that_was_taken(backend: Backend) -> None:
+    async with joined(backend, "a", b"a/") as (a, of_a), joined(backend, "b", b"b/") as (b, of_b):
+        for number in range(1, 500):
+            a.publish(b"b/", b"there")
+            a.dispatch(codec.encode(Beat()))
+            await of_b.until(lambda many=number: len(of_b.signals) == many)  # type: ignore[misc]
+            b.publish(b"a/", b"and back")
+            b.dispatch(codec.encode(Beat()))
+            await of_a.until(lambda many=number: len(of_a.signals) == many)  # type: ignore[misc]
+
+
 async def test_who_publishes_hears_itself(backend: Backend) -> None:
     async with joined(backend, "s", b"t/") as (bus, recorder):
         bus.publish(b"t/", b"1")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -200,6 +201,25 @@ async def test_more_than_the_high_water_mark_is_dropped_and_not_waited_for(half:
     for _ in range(3 * QUEUE):
         bus.publish(b"t/", b"x" * 10)
     assert bus.up
+
+
+def dispatch_for_50_ms(bus: Bus) -> None:
+    """Send in one turn of the loop, spread over the time that an answer takes."""
+    for _ in range(50):
+        time.sleep(0.001)
+        bus.dispatch(b"more")
+
+
+async def test_what_arrives_while_something_is_sent_is_heard(address: str, bus: Bus, recorder: Recorder) -> None:
+    # Sending takes the wake-up of what has arrived on its socket: without a look at it nobody would ever hear it.
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.bind(addresses(address).chunks)
+        bus.dispatch(b"question")
+        sender, *_ = router.recv_multipart()
+        router.send_multipart([sender, b"answer", b""])
+        dispatch_for_50_ms(bus)
+        await recorder.until(lambda: recorder.chunks == [(b"answer", b"")])
+        context.destroy(linger=0)
 
 
 async def test_closing_leaves_no_reader_behind(half: HalfBroker, address: str, recorder: Recorder) -> None:

@@ -133,11 +133,22 @@ class Proxy:
 class Relay(Proxy):
     """Forwards whatever comes, as between a service and a broker; it can drop, refuse and stall."""
 
+    def __init__(self, *gateways: str, port: int = 0) -> None:
+        super().__init__(*gateways, port=port)
+        self._holding = {way: asyncio.Event() for way in Way}
+
+    async def held(self, way: Way) -> None:
+        """Return when something has come that is not forwarded."""
+        self._holding[way].clear()
+        await self._holding[way].wait()
+
     async def _forward(
         self, link: "_Link", way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(2**16):
+                if not self._flowing[way].is_set():
+                    self._holding[way].set()
                 await self._flowing[way].wait()
                 await _write(link, writer, data, len(data))
         link.abort()

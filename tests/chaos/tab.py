@@ -36,11 +36,6 @@ class Tab(Page):
         """The state of all sessions of the analysis, by key."""
         return {name[7:]: value for name, value in self.known.items() if name.startswith("shared:")}
 
-    @property
-    def pending(self) -> int:
-        """How many signals were sent and not accepted yet."""
-        return len(self._pending)
-
     def payloads(self, name: str) -> list[Any]:
         """Return what came with all signals of this name so far."""
         return [signal.payload for signal in self.log if signal.name == name]
@@ -52,9 +47,9 @@ class Tab(Page):
     async def attach(self) -> None:
         """Attach, and send again what was not accepted."""
         await super().attach()
-        for signal in self._pending:
-            await self.socket.send(codec.encode(signal))
-            self._sent = signal.seq
+        if self._pending:
+            await self.socket.send(codec.encode(*self._pending))
+            self._sent = self._pending[-1].seq
 
     async def back(self) -> None:
         """Attach again, as often as it takes; fails where the browser gives up."""

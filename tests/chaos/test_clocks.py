@@ -13,12 +13,12 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.streaming import Stream
 from tests.chaos.tab import Tab
 
-BURST = 500
+BURST = 2_000
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Services with a jumping clock, of which each page may send 100 signals a second, 200 at once."""
+    """Services with a jumping clock, of which each page may send 100 signals a second."""
     names = ("broker", "gateway-1", "runner-1", "worker-1")
     settings = {"CHAOS_CLOCK": "7", "DATABENCH_RATE": "100"}
     with Cluster(tmp_path_factory.mktemp("bus"), *names, environment=settings) as running:

@@ -9,7 +9,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from databench.testing import Page
-from databench.wire.messages import SUBPROTOCOL
+from databench.wire.messages import HELD, SUBPROTOCOL
 from tests.chaos.cluster import Cluster, connections
 from tests.chaos.proxy import Proxy, Way
 from tests.chaos.streaming import Stream
@@ -58,6 +58,42 @@ async def test_a_frame_from_the_page_that_is_cut_is_sent_again_and_handled_once(
         await tab.emit("keep")
         assert (await tab.receive("known")).payload["kept"] == [1, 2, 3]
         assert (tab.attached, tab.begun) == (2, 1)
+
+
+@pytest.mark.parametrize("signal", ["work", "work beside"])
+async def test_all_that_a_page_emits_while_its_connection_is_down_is_handled_once_and_in_order(
+    cluster: Cluster, signal: str
+) -> None:
+    async with Proxy(cluster.url("gateway-1")) as proxy, Tab(proxy.url, "shared") as tab:
+        await tab.receive("hello")
+        proxy.refusing = True
+        proxy.drop()
+        await tab.socket.wait_closed()
+        for number in range(HELD):
+            await tab.emit(signal, number)
+        proxy.refusing = False
+        for _ in range(HELD):
+            await tab.receive("worked", "warn")
+        assert tab.payloads("worked") == list(range(HELD))
+        assert (tab.attached, tab.begun) == (2, 1)
+
+
+@pytest.mark.parametrize("after", [200, 1_000, 3_000])
+async def test_many_signals_in_a_frame_that_is_cut_are_sent_again_and_handled_once_and_in_order(
+    cluster: Cluster, after: int
+) -> None:
+    async with Proxy(cluster.url("gateway-1")) as proxy, Tab(proxy.url, "shared") as tab:
+        await tab.receive("hello")
+        proxy.drop()
+        await tab.socket.wait_closed()
+        for number in range(200):
+            await tab.emit("work", number)
+        # More than the page says first: what is cut is the frame in which all of these come.
+        proxy.cut(Way.TO_GATEWAY, after)
+        for _ in range(200):
+            await tab.receive("worked", "warn")
+        assert tab.payloads("worked") == list(range(200))
+        assert (tab.attached, tab.begun) == (3, 1)
 
 
 @pytest.mark.parametrize("way", Way)

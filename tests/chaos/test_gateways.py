@@ -8,11 +8,12 @@ import pytest
 from databench.bus.zeromq import connector
 from databench.testing import Page
 from databench.wire import codec
-from databench.wire.messages import TO_BROWSER, Broadcast
+from databench.wire.messages import Broadcasts
 from tests.chaos.cluster import Cluster
 from tests.chaos.proxy import Proxy
 from tests.chaos.streaming import Stream
 from tests.chaos.tab import Tab
+from tests.runs import decoded
 
 TURNS = 6
 
@@ -74,14 +75,14 @@ class Eavesdropper:
     """A place on the bus that hears what is said to all gateways."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[bytes, Broadcast]] = []
+        self.heard: list[tuple[bytes, Broadcasts]] = []
         """The topic of each frame to all viewers at a gateway, and the broadcasts in it."""
 
     def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:
         """Note a frame of broadcasts."""
         if len(frames) == 4:
-            messages = codec.decode(frames[3], TO_BROWSER)
-            self.heard += [(topic, message) for message in messages if isinstance(message, Broadcast)]
+            messages = decoded(frames[3])
+            self.heard += [(topic, message) for message in messages if isinstance(message, Broadcasts)]
 
     def dispatched(self, envelope: bytes, payload: bytes) -> None:
         """Nothing comes here."""
@@ -112,7 +113,7 @@ async def test_a_broadcast_crosses_the_bus_once_for_each_gateway_and_reaches_eac
             await page.emit("echo", "over")
             await page.receive("echo")
             assert [signal.payload for signal in page.log if signal.name == "told"] == list(range(10))
-        told = [(topic, codec.unpack(each.payload)) for topic, each in ear.heard if each.name == "told"]
+        told = [(topic, codec.unpack(each.payloads[0])) for topic, each in ear.heard if each.name == "told"]
         assert len({topic for topic, _ in told}) == 2
         assert sorted(number for _, number in told) == sorted(2 * list(range(10)))
         assert len(set(told)) == len(told)

@@ -66,6 +66,7 @@ async def test_another_version_is_refused_by_name(server: Server, offered: str |
     subprotocols = [Subprotocol(offered)] if offered else None
     async with connect(address, subprotocols=subprotocols) as socket:
         await socket.wait_closed()
+        assert socket.subprotocol == offered, "a browser hears nothing on any other"
         assert socket.close_code == 4001
         assert "databench.1" in (socket.close_reason or "")
 

@@ -1,9 +1,11 @@
 """Services that die, and how `databench` starts, reloads and stops."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -22,6 +24,12 @@ async def test_a_signal_stops_everything_quietly_and_leaves_no_process(number: s
             assert server.stop(number) == 0
         assert server.left_over() == []
     assert "Traceback" not in server.output.partition("  http://")[2]
+
+
+def test_a_stop_before_there_was_any_work_is_quiet_too() -> None:
+    with Server() as server:
+        assert server.stop(signal.SIGINT) == 0
+    assert "ERROR" not in server.output.partition("  http://")[2]
 
 
 async def test_nothing_outlives_a_killed_supervisor(own_server: Server) -> None:
@@ -84,9 +92,11 @@ def test_without_a_broker_a_service_says_that_it_waits(tmp_path: Path) -> None:
         assert process.wait(10) == 0
 
 
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "databench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd, check=False)
+def run(
+    *arguments: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    command, env = [sys.executable, "-m", "databench", *arguments], {**os.environ, **(environment or {})}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd, env=env, check=False)
 
 
 def test_a_port_in_use_is_named_and_another_suggested(folder: Path) -> None:
@@ -120,6 +130,28 @@ def test_health_asks_the_service_itself(server: Server) -> None:
     ended = run("health", "gateway", "--port", str(free))
     assert ended.returncode == 1
     assert f"no gateway answers on port {free}" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["broker", "gateway", "runner", "worker-1"])
+def test_health_without_options_takes_those_of_the_service(server: Server, name: str) -> None:
+    own = {key: value for key, value in server.service(name).environ().items() if key.startswith("DATABENCH_")}
+    own["DATABENCH_PORT"] = server.url.rpartition(":")[2]
+    ended = run("health", name.partition("-")[0], environment=own)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("gateway", "no gateway answers on port 1: "),
+        ("runner", "no runner of this machine answers at tcp://127.0.0.1:1"),
+    ],
+)
+def test_health_without_options_says_in_one_line_what_is_missing(kind: str, message: str) -> None:
+    ended = run("health", kind, environment={"DATABENCH_PORT": "1", "DATABENCH_BUS": "tcp://127.0.0.1:1"})
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"databench: {message}")
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections import Counter
+from contextlib import AsyncExitStack
 
 import psutil
 
@@ -17,6 +19,28 @@ async def test_map_spreads_over_the_workers_from_plain_and_async_handlers(server
         for emitted in ("map", "map async"):
             await page.emit(emitted, list(range(500)))
             assert (await page.receive("mapped")).payload == [2 * number for number in range(500)]
+
+
+async def test_a_hundred_jobs_of_twenty_sessions_at_once_get_their_own_results_and_share_alike(server: Server) -> None:
+    async with AsyncExitStack() as stack:
+        pages = [await stack.enter_async_context(Page(server.url, "probe")) for _ in range(20)]
+        own = [[list(range(at, at + 10)) for at in range(1000 * n, 1000 * n + 500, 100)] for n in range(len(pages))]
+        for page, jobs in zip(pages, own, strict=True):
+            for numbers in jobs:
+                await page.emit("map beside others", numbers)
+        for page, jobs in zip(pages, own, strict=True):
+            got = [(await page.receive("mapped", within=40)).payload for _ in jobs]
+            assert sorted(got) == [[2 * number for number in numbers] for numbers in jobs]
+        await pages[0].emit("takers")
+        takers = (await pages[0].receive("takers")).payload
+    assert Counter(takers) == dict.fromkeys(range(20), 50)
+    # When the first of them has all, no other has less than half.
+    had: Counter[int] = Counter()
+    for taker in takers:
+        had[taker] += 1
+        if had[taker] == 50:
+            break
+    assert min(had[number] for number in range(20)) >= 25, had
 
 
 async def test_an_exception_in_a_task_arrives_with_its_item_and_its_remote_traceback(server: Server) -> None:

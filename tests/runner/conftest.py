@@ -12,8 +12,9 @@ import pytest
 from databench.analysis import registered, withdraw
 from databench.config import Settings
 from databench.wire import codec, topics
-from databench.wire.messages import TO_BROWSER, Attach, Attached, Broadcast, Closed, Message, Opened, Relayed, Signal
+from databench.wire.messages import Attach, Attached, Broadcasts, Closed, Message, Opened, Relayed, Signal, Signals
 from databench_runner.runner import Runner
+from tests.runs import decoded
 
 SOURCE = """
 import asyncio
@@ -71,11 +72,11 @@ class Bus:
             case [_]:
                 self.asked += topic == topics.WHO
             case [viewer, body]:
-                self.sent.setdefault(viewer.decode(), []).extend(codec.decode(body, TO_BROWSER))
+                self.sent.setdefault(viewer.decode(), []).extend(decoded(body))
             case [viewer, code, reason]:
                 self.closed[viewer.decode()] = (int(code), reason.decode())
             case [_, _, analysis, body]:
-                self.fanned.append((topic, analysis.decode(), codec.decode(body, TO_BROWSER)))
+                self.fanned.append((topic, analysis.decode(), decoded(body)))
         self._changed.set()
 
     def dispatch(self, envelope: bytes, payload: bytes = b"") -> None: ...
@@ -83,7 +84,7 @@ class Bus:
     async def close(self) -> None: ...
 
     def signals(self, viewer: str) -> list[tuple[str, Any]]:
-        return [(m.name, codec.unpack(m.payload)) for m in self.sent.get(viewer, []) if isinstance(m, Signal)]
+        return [(m.name, codec.unpack(m.payloads[0])) for m in self.sent.get(viewer, []) if isinstance(m, Signals)]
 
     def attached(self, viewer: str) -> Attached:
         message = self.sent[viewer][0]
@@ -133,7 +134,7 @@ class Host:
         self.say(Closed("g", viewer, done))
 
     def heard(self, viewer: str) -> list[int]:
-        return [m.number for m in self.bus.sent[viewer] if isinstance(m, Broadcast)]
+        return [m.number for m in self.bus.sent[viewer] if isinstance(m, Broadcasts)]
 
 
 @asynccontextmanager

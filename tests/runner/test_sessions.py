@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from databench.config import Settings
 from databench.wire import catalog
 from databench.wire.messages import Ack, Attach, Closed, Opened
 from databench_runner import hosting
-from tests.runner.conftest import Host, running
+from databench_runner.runner import Runner
+from tests.runner.conftest import Bus, Host, running
 
 
 async def test_a_page_that_attaches_again_resumes_and_takes_the_place_of_its_dead_connection(host: Host) -> None:
@@ -173,3 +175,27 @@ async def test_sessions_that_ended_leave_nothing_behind(host: Host) -> None:
     assert host.runner._viewers == {}
     assert host.runner._hosting.all() == []
     assert len(host.runner._loaded.analyses["runner-echo"].state._watching) == 0
+
+
+async def test_a_page_that_comes_before_its_runner_has_started_is_asked_to_come_again(tmp_path: Path) -> None:
+    runner, bus = Runner(Settings(analyses=tmp_path, name="r")), Bus()
+    host = Host(runner, bus)
+    for viewer in ("early", "gone"):
+        host.say(Opened("g", viewer, "runner-echo"), Attach(None, "page", 0, 0))
+    host.relay("known to an earlier one", Ack(1, 0))
+    host.close("gone", done=False)
+    runner.bus_up()
+    assert bus.closed == {}
+    await runner.start(bus)
+    again = (1012, "the runner has just started")
+    assert bus.closed == {"early": again, "known to an earlier one": again}
+    await runner.stop()
+
+
+async def test_what_an_async_handler_emits_in_its_first_step_leaves_in_the_turn_after_its_signal_came(
+    host: Host,
+) -> None:
+    host.open("v")
+    host.emit("v", 1, "echo", 7)
+    await asyncio.sleep(0)
+    assert host.bus.signals("v") == [("echo", 7)]

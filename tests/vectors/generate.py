@@ -15,13 +15,14 @@ from databench.wire.messages import (
     Ack,
     Attach,
     Attached,
-    Broadcast,
+    Broadcasts,
     Ended,
     Gap,
     Message,
     Missed,
     Reload,
     Signal,
+    Signals,
     StateChange,
     Who,
 )
@@ -42,18 +43,21 @@ TO_GATEWAY: dict[str, list[Message]] = {
 TO_BROWSER: dict[str, list[Message]] = {
     "attached to a new session": [Attached("3f.Zm9vYmFy", False, 0, 0)],
     "attached again": [Attached("3f.Zm9vYmFy", True, 12, 70_000)],
-    "a signal": [Signal(1, "status", codec.pack({"pi-estimate": 3.0, "draws": 100}))],
+    "a signal": [Signals(1, "status", [codec.pack({"pi-estimate": 3.0, "draws": 100})])],
+    "three signals of one name": [Signals(70_000, "größe π", [NULL, codec.pack("x" * 300), codec.pack(2)])],
+    "signals of two names": [Signals(1, "a", [NULL, NULL]), Signals(3, "b", [NULL])],
+    "twenty signals": [Signals(5, "n", [codec.pack(number) for number in range(20)])],
     "an acknowledgement": [Accepted(1)],
     "a whole state without names": [StateChange(1, True, codec.pack([{}, []]))],
     "a change of state": [
         StateChange(2, False, codec.pack([{"state:pi": 3.0, "shared:draws": [1, 2]}, ["state:old"]]))
     ],
-    "a broadcast": [Broadcast(300, "news", codec.pack("all"))],
+    "a broadcast": [Broadcasts(300, "news", [codec.pack("all")])],
     "missed broadcasts": [Missed(400, 99)],
     "a gap": [Gap(41, 40)],
     "the end of a session": [Ended("the analysis was changed")],
     "a reload": [Reload("analyses/pi.py changed")],
-    "several messages in one frame": [Attached("3f.Zm9vYmFy", True, 2, 0), Gap(9, 3), Signal(10, "a", NULL)],
+    "several messages in one frame": [Attached("3f.Zm9vYmFy", True, 2, 0), Gap(9, 3), Signals(10, "a", [NULL])],
 }
 
 NAN, INF = float("nan"), float("inf")
@@ -68,6 +72,7 @@ VALUES: list[tuple[str, Any, bool]] = [
     ("smallest 64-bit integer", -(2**63), True),
     ("number", 3.5, True),
     ("not a number", NAN, True),
+    ("keys that prototypes have", {"__proto__": {"toString": [2**53 + 1]}, "constructor": {"__proto__": None}}, True),
     ("infinity", INF, True),
     ("minus infinity", -INF, True),
     ("text", "π ≈ 3", True),
@@ -120,25 +125,32 @@ INVALID: list[tuple[str, bytes, str]] = [
     ("a signal without a name", b"\x94\xa6signal\x01\xa0\xc4\x01\xc0", "gateway"),
     ("a page without a name", b"\x95\xa6attach\xc0\xa0\x00\x00", "gateway"),
     ("a page with a name too long", codec.encode(Attach(None, "p" * 65, 0, 0)), "gateway"),
-    ("a broadcast from a browser", codec.encode(Broadcast(1, "news", NULL)), "gateway"),
-    ("a broadcast without a name", codec.encode(Broadcast(1, "", NULL)), "browser"),
+    ("a broadcast from a browser", codec.encode(Broadcasts(1, "news", [NULL])), "gateway"),
+    ("a broadcast without a name", codec.encode(Broadcasts(1, "", [NULL])), "browser"),
     ("a payload that is not bin", b"\x94\xa6signal\x01\xa1a\xc0", "gateway"),
     ("a frame cut short", codec.encode(Signal(1, "run", NULL))[:-1], "gateway"),
     ("a good message and half of another", codec.encode(Ack(1, 0)) + b"\x92\xa3ac", "gateway"),
     ("an array that claims four billion elements", b"\xdd\xff\xff\xff\xff", "gateway"),
     ("nesting without end", b"\x91" * 5_000, "gateway"),
-    ("half a signal for a browser", codec.encode(Signal(1, "run", NULL))[:-1], "browser"),
+    ("half a signal for a browser", codec.encode(Signals(1, "run", [NULL]))[:-1], "browser"),
+    ("a run without signals", codec.encode(Signals(1, "run", [])), "browser"),
+    ("a run with a payload that is not bin", b"\x94\xa7signals\x01\xa1a\x92\xc4\x01\xc0\xc0", "browser"),
+    ("a run that is no array", b"\x94\xa7signals\x01\xa1a\xc4\x01\xc0", "browser"),
     ("an attach for a browser", codec.encode(Attach(None, "p4ge", 0, 0)), "browser"),
     ("an unknown tag for a browser", b"\x91\xa5hello", "browser"),
 ]
 
 
 def noted_message(message: Message) -> dict[str, Any]:
-    """Return a message as a JSON object, its payload in hexadecimal."""
+    """Return a message as a JSON object, its payloads in hexadecimal."""
     fields = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
-    return {"tag": message.tag} | {
-        name: value.hex() if isinstance(value, bytes) else value for name, value in fields.items()
-    }
+    return {"tag": message.tag} | {name: _noted_field(value) for name, value in fields.items()}
+
+
+def _noted_field(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_noted_field(part) for part in value]
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def noted(value: Any) -> Any:

@@ -21,10 +21,11 @@ from databench.wire.messages import (
     Ack,
     Attach,
     Attached,
-    Broadcast,
+    Broadcasts,
     Done,
     Message,
     Signal,
+    Signals,
     Vocabulary,
 )
 
@@ -40,6 +41,7 @@ fields: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     bytes | None: st.none() | st.binary(),
     bytes: st.binary(),
+    list[bytes]: st.lists(st.binary(), min_size=1),
     float: st.floats(0, allow_nan=False),
 }
 
@@ -47,7 +49,7 @@ fields: dict[Any, st.SearchStrategy[Any]] = {
 def of_kind(kind: type[Message]) -> st.SearchStrategy[Message]:
     parts = {name: fields[kind.__annotations__[name]] for name in kind.__match_args__}
     for name, limit in (("name", NAME_LIMIT), ("page", PAGE_LIMIT)):
-        if name in parts and kind in (Signal, Broadcast, Attach):
+        if name in parts and kind in (Signal, Signals, Broadcasts, Attach):
             parts[name] = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=limit)
     return st.builds(kind, **parts)
 

@@ -8,6 +8,7 @@ import pytest
 from databench.wire import codec, dispatch
 from databench.wire.chunks import Failure
 from databench.wire.dispatch import CLIENT_SILENCE, WORKER_SILENCE, Dispatcher
+from databench.wire.endings import LEAD
 from databench.wire.messages import (
     FROM_BROKER,
     PROTOCOL_VERSION,
@@ -129,6 +130,15 @@ def test_a_beat_keeps_a_worker_alive(broker: Broker) -> None:
         assert broker.wait(0) == []
 
 
+def test_the_next_tick_is_when_a_slot_is_about_to_be_free_where_a_chunk_waits_for_one(broker: Broker) -> None:
+    broker.say(b"r", SUBMIT)
+    broker.say(b"w", Done("j", 0, 0.05, b""))
+    for chunk in (1, 2):
+        broker.say(b"r", replace(SUBMIT, chunk=chunk))
+    assert broker.dispatcher.next_tick == pytest.approx(broker.now + 0.05 - LEAD)
+    assert broker.wait(0.05 - LEAD) == [(b"w", Run("j", 2, "m:f", 0.0, None), b"")]
+
+
 def test_the_next_tick_is_when_somebody_could_be_gone(broker: Broker) -> None:
     assert broker.dispatcher.next_tick == broker.now + WORKER_SILENCE
     broker.now += 1
@@ -231,9 +241,29 @@ def test_the_chunks_of_a_worker_whose_connection_closed_run_elsewhere_at_once(br
     assert broker.say(b"w", Done("j", 0, 0.1, None)) == [(b"w", Unknown(), b"")]
 
 
-def test_a_runner_whose_connection_closed_may_come_back(broker: Broker) -> None:
+def test_a_runner_whose_connection_closed_keeps_its_chunks_until_it_speaks_and_submits_again(broker: Broker) -> None:
     broker.say(b"r", SUBMIT, b"items")
     broker.dispatcher.disconnected(b"r", broker.now)
     broker.dispatcher.disconnected(b"stranger", broker.now)
     assert broker.told() == []
     assert broker.say(b"w", Done("j", 0, 0.1, None)) == [(b"r", Done("j", 0, 0.1, None), b"")]
+    again = replace(SUBMIT, job="k")
+    assert broker.say(b"r", again) == broker.say(b"r", Beat()) == [(b"r", Unknown(), b"")]
+    assert [type(each) for _, each, _ in broker.say(b"r", Join("runner", "r1", PROTOCOL_VERSION, 0))] == [
+        Joined,
+        Capacity,
+    ]
+    assert broker.say(b"r", again) == [(b"w", Run("k", 0, "m:f", 0.0, None), b"")]
+
+
+def test_a_runner_whose_connection_closed_may_leave_or_fall_silent(broker: Broker) -> None:
+    broker.say(b"r", SUBMIT)
+    broker.dispatcher.disconnected(b"r", broker.now)
+    assert broker.say(b"r", Leave()) == [(b"w", Drop("j", 0), b"")]
+    broker.say(b"s", Join("runner", "r2", PROTOCOL_VERSION, 0))
+    broker.say(b"s", SUBMIT)
+    broker.dispatcher.disconnected(b"s", broker.now)
+    for _ in range(int(CLIENT_SILENCE)):
+        broker.now += 1
+        broker.say(b"w", Beat())
+    assert broker.wait(0) == [(b"w", Drop("j", 0), b"")]

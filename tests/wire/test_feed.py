@@ -10,13 +10,14 @@ from databench.errors import RemoteProtocolError
 from databench.wire import codec
 from databench.wire.feed import PAGES, Feed
 from databench.wire.log import SessionLog
-from databench.wire.messages import TO_BROWSER, Accepted, Gap, Message, Signal, StateChange
+from databench.wire.messages import Accepted, Gap, Message, Signals, StateChange
 from databench.wire.ring import Bounds
 from databench.wire.state import StateTable
+from tests import runs
 
 
 def decoded(frame: bytes) -> list[Message]:
-    return codec.decode(frame, TO_BROWSER) if frame else []
+    return runs.decoded(frame) if frame else []
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def change(number: int, whole: bool, values: dict[str, object], removed: list[st
 def test_the_first_thing_that_a_viewer_gets_is_the_whole_state(feed: Feed, own: StateTable) -> None:
     own.put("state:pi", codec.pack(3))
     feed.log.append("s", b"\xc0")
-    assert decoded(feed.take("v")) == [change(1, True, {"state:pi": 3}, []), Signal(1, "s", b"\xc0")]
+    assert decoded(feed.take("v")) == [change(1, True, {"state:pi": 3}, []), Signals(1, "s", [b"\xc0"])]
     assert feed.take("v") == b""
 
 
@@ -84,6 +85,9 @@ def test_each_page_counts_its_own_signals(feed: Feed) -> None:
     assert feed.accept("w", 1)
     assert not feed.accept("w", 1)
     assert decoded(feed.take("v"))[0] == Accepted(1)
+    assert feed.owing
+    assert decoded(feed.take("w"))[0] == Accepted(1)
+    assert not feed.owing
     feed.detach("v")
     assert feed.attach("v2", "page", 0) == 1
     assert feed.of_page("page") == ["v2"]
@@ -125,10 +129,10 @@ class Page:
         """Return whether the page is content; if not, it closes the connection."""
         for message in decoded(frame):
             match message:
-                case Signal(seq, _, payload) if seq == self.seen + 1:
+                case Signals(seq, _, [payload]) if seq == self.seen + 1:
                     self.seen = seq
                     self.got.append(payload)
-                case Signal(seq, _, _) if seq > self.seen:
+                case Signals(seq, _, _) if seq > self.seen:
                     return False
                 case Gap(seq, count) if seq > self.seen:
                     assert seq - count == self.seen

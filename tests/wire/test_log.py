@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from databench.errors import RemoteProtocolError
-from databench.wire import codec
 from databench.wire.log import BOUNDS, PATIENCE, SessionLog
-from databench.wire.messages import TO_BROWSER, Gap, Signal
-from databench.wire.ring import Bounds
+from databench.wire.messages import Gap, Signals
+from databench.wire.ring import ENVELOPE, Bounds
+from tests.runs import decoded
 
 WINDOW, WINDOW_BYTES = BOUNDS.window, BOUNDS.window_bytes
 KEPT, SAFE = BOUNDS.kept, BOUNDS.safe
@@ -27,7 +27,7 @@ def taken(session_log: SessionLog, viewer: str = "v") -> list[int]:
     """The numbers of all signals that a viewer may get now."""
     numbers: list[int] = []
     while frame := session_log.take(viewer):
-        numbers += [message.seq for message in codec.decode(frame, TO_BROWSER) if isinstance(message, Signal)]
+        numbers += [message.seq for message in decoded(frame) if isinstance(message, Signals)]
     return numbers
 
 
@@ -44,14 +44,14 @@ def watched(session_log: SessionLog) -> SessionLog:
 
 def test_signals_are_numbered_from_one(watched: SessionLog) -> None:
     assert [watched.append("a", b"1"), watched.append("b", b"2")] == [1, 2]
-    assert codec.decode(watched.take("v"), TO_BROWSER) == [Signal(1, "a", b"1"), Signal(2, "b", b"2")]
+    assert decoded(watched.take("v")) == [Signals(1, "a", [b"1"]), Signals(2, "b", [b"2"])]
     assert watched.take("v") == b""
 
 
 def test_frames_are_joined_up_to_the_limit(watched: SessionLog) -> None:
     fill(watched, 10, FRAME_LIMIT // 4)
     frames = list(iter(lambda: watched.take("v"), b""))
-    assert [len(codec.decode(frame, TO_BROWSER)) for frame in frames] == [3, 3, 3, 1]
+    assert [len(decoded(frame)) for frame in frames] == [3, 3, 3, 1]
     assert max(map(len, frames)) <= FRAME_LIMIT
 
 
@@ -167,15 +167,15 @@ def test_who_comes_back_in_time_gets_what_comes_after(session_log: SessionLog) -
 def test_who_comes_back_too_late_is_told_how_much_is_lost(session_log: SessionLog) -> None:
     fill(session_log, KEPT + 5)
     session_log.attach("v", 2)
-    gap, *signals = codec.decode(session_log.take("v"), TO_BROWSER)
+    gap, *signals = decoded(session_log.take("v"))
     assert gap == Gap(DROPPED, DROPPED - 2)
-    assert signals[0] == Signal(DROPPED + 1, "s", b"x")
+    assert signals[0] == Signals(DROPPED + 1, "s", [b"x"])
 
 
 def test_who_was_just_in_time_is_told_of_no_gap(session_log: SessionLog) -> None:
     fill(session_log, KEPT + 5)
     session_log.attach("v", DROPPED)
-    assert codec.decode(session_log.take("v"), TO_BROWSER)[0] == Signal(DROPPED + 1, "s", b"x")
+    assert decoded(session_log.take("v"))[0] == Signals(DROPPED + 1, "s", [b"x"])
 
 
 def test_a_number_that_was_never_sent_is_refused(session_log: SessionLog) -> None:
@@ -286,9 +286,9 @@ def test_who_was_left_behind_is_told_of_its_gap_and_waited_for_when_it_has_caugh
     fill(watched, KEPT + 10)
     watched.acknowledge("v", WINDOW)
     assert watched.room(), "it is still far behind"
-    gap, *signals = codec.decode(watched.take("v"), TO_BROWSER)
+    gap, *signals = decoded(watched.take("v"))
     assert gap == Gap(watched.first - 1, watched.first - 1 - WINDOW)
-    assert isinstance(signals[0], Signal)
+    assert isinstance(signals[0], Signals)
     assert signals[0].seq == watched.first
     for _ in range(KEPT // WINDOW):
         numbers = taken(watched)
@@ -305,7 +305,7 @@ class AgainstAModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.log = SessionLog(Bounds(window=4, window_bytes=200, kept=8, kept_bytes=500, envelope=30, frame=60))
+        self.log = SessionLog(Bounds(window=4, window_bytes=200, kept=8, kept_bytes=500, envelope=40, frame=100))
         self.sent: list[bytes] = []
         """What was appended, in order."""
         self.seen: dict[str, int] = {}
@@ -337,8 +337,8 @@ class AgainstAModel(RuleBasedStateMachine):
     def take(self, viewer: str) -> str:
         first = self.log.first
         if frame := self.log.take(viewer):
-            messages = codec.decode(frame, TO_BROWSER)
-            assert len(frame) <= 60 or sum(isinstance(message, Signal) for message in messages) == 1
+            messages = decoded(frame)
+            assert len(frame) <= 100 or sum(isinstance(message, Signals) for message in messages) == 1
             for message in messages:
                 if isinstance(message, Gap):
                     assert message == Gap(first - 1, first - 1 - self.seen[viewer])
@@ -347,7 +347,7 @@ class AgainstAModel(RuleBasedStateMachine):
                     self.seen[viewer] = self.acked[viewer] = message.seq
                     continue
                 self.seen[viewer] += 1
-                assert message == Signal(self.seen[viewer], "s", self.sent[self.seen[viewer] - 1])
+                assert message == Signals(self.seen[viewer], "s", [self.sent[self.seen[viewer] - 1]])
             assert self.seen[viewer] - self.acked[viewer] <= 4
         elif self.seen[viewer] == self.acked[viewer]:
             assert self.seen[viewer] == len(self.sent), "nothing is on the way, and yet nothing comes"
@@ -367,9 +367,7 @@ class AgainstAModel(RuleBasedStateMachine):
     @invariant()
     def the_bounds_are_kept(self) -> None:
         assert self.log.last - self.log.first < 8
-        size = sum(
-            len(codec.encode(Signal(n, "s", self.sent[n - 1]))) for n in range(self.log.first, self.log.last + 1)
-        )
+        size = sum(len(payload) + 1 + ENVELOPE for payload in self.sent[self.log.first - 1 :])
         assert size <= 500 or self.log.first == self.log.last
 
     @invariant()

@@ -24,15 +24,15 @@ def rows(name: str) -> list[Any]:
 def messages_of(row: dict[str, Any]) -> list[Message]:
     kinds = {kind.tag: kind for kind in VOCABULARIES[row["to"]]}
     return [
-        kinds[noted["tag"]](
-            **{
-                name: bytes.fromhex(value) if name in ("payload", "changes") else value
-                for name, value in noted.items()
-                if name != "tag"
-            }
-        )
+        kinds[noted["tag"]](**{name: field_of(name, value) for name, value in noted.items() if name != "tag"})
         for noted in row["messages"]
     ]
+
+
+def field_of(name: str, noted: Any) -> Any:
+    if name == "payloads":
+        return [bytes.fromhex(payload) for payload in noted]
+    return bytes.fromhex(noted) if name in ("payload", "changes") else noted
 
 
 def value_of(noted: Any) -> Any:

@@ -50,15 +50,15 @@ class Answer:
 
 
 class Plant:
-    """Processes on a bus in a folder; all end with it."""
+    """Processes on a bus, for example in a folder; all end with it. The engine joins at `near`, if that is given."""
 
-    def __init__(self, folder: Path) -> None:
-        self._bus = f"ipc://{folder}/bus"
+    def __init__(self, bus: str | Path, near: str = "") -> None:
+        self._bus = f"ipc://{bus}/bus" if isinstance(bus, Path) else bus
         self._changed = asyncio.Event()
         self._processes: list[Process] = []
         # The services stop when the other end is closed, however this process ends.
         self._lifeline, self._held = os.pipe()
-        self._place = connector(self._bus)("runner:plant", (), self)
+        self._place = connector(near or self._bus)("runner:plant", (), self)
         self.engine = BusEngine("plant", self._place)
 
     async def start(self, kind: str, *options: str) -> Process:

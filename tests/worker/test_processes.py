@@ -1,7 +1,9 @@
 """Broker and workers as processes that are killed, stopped and replaced while they work."""
 
 import asyncio
+import itertools
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from databench import jobs
+from databench.errors import TaskError
+from databench.jobs import JobScope
 from tests.worker.plant import Answer, Plant, kill, slots_of
 
 Pipe = Any
@@ -112,16 +117,62 @@ async def test_a_worker_that_is_asked_to_stop_finishes_or_hands_back(plant: Plan
     assert once(answers)
 
 
-async def test_workers_come_and_go_during_a_job_and_nothing_is_lost(plant: Plant, chores: ModuleType) -> None:
+async def test_workers_are_scaled_from_one_to_eight_and_down_to_two_during_a_job_and_nothing_is_lost(
+    plant: Plant, chores: ModuleType
+) -> None:
+    """Without retries: none of those that leave loses a chunk."""
     workers = [await plant.worker()]
-    answers = [plant.submit(chores.sleep, 0.02, retries=0) for _ in range(400)]
-    for _ in range(3):
-        workers.append(await plant.worker())
-    for worker in workers[:2]:
+    scaling = True
+    items = itertools.takewhile(lambda _: scaling, itertools.count())
+    job = jobs.begin_map(JobScope(plant.engine), chores.napping_double, (items,), chunk=1, retries=0)
+    results = [await anext(job)]
+    workers += [await plant.start_worker() for _ in range(7)]
+    while plant.engine.capacity != 8:
+        results.append(await anext(job))
+    for worker in workers[:6]:
         worker.terminate()
-    await asyncio.gather(*answers)
-    assert once(answers)
-    assert {type(await answer) for answer in answers} == {int}
+    while plant.engine.capacity != 2:
+        results.append(await anext(job))
+    scaling = False
+    results += [result async for result in job]
+    assert sorted(results) == list(range(0, 2 * len(results), 2))
+    assert [await worker.wait() for worker in workers[:6]] == [0] * 6
+
+
+async def test_a_worker_with_older_code_fails_the_job_and_names_task_and_worker(
+    plant: Plant, chores: ModuleType, tmp_path: Path
+) -> None:
+    folder = tmp_path / "older"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    await plant.start("worker", str(folder), "--slots", "1", "--name", "laggard")
+    with pytest.raises(TaskError, match="chores:double is not known on laggard"):
+        await jobs.begin_submit(JobScope(plant.engine), chores.double, (1,))
+
+
+async def test_results_that_cannot_be_sent_fail_their_job_and_others_go_on(plant: Plant, chores: ModuleType) -> None:
+    await plant.worker()
+    scope = JobScope(plant.engine)
+    with pytest.raises(TaskError, match=r"what the task returned cannot be sent: .*\['bad'\]\[0\]"):
+        await jobs.begin_map(scope, chores.unsendable, (range(4),))
+    with pytest.raises(TaskError, match=r"what the task returned cannot be sent: .*bytes, more than the limit of"):
+        await jobs.begin_submit(scope, chores.produce, (200_000_000,))
+    assert await jobs.begin_submit(scope, chores.double, (2,)) == 4
+
+
+async def test_a_worker_that_fails_through_a_fault_of_its_own_ends_and_says_so(
+    plant: Plant, chores: ModuleType, pipe: Pipe, tmp_path: Path
+) -> None:
+    """It may open nothing any more, which it has to for another slot."""
+    worker = await plant.worker()
+    answer = plant.submit(chores.hold_once, pipe.path, str(tmp_path / "marker"))
+    first = await pipe.open()
+    _, most = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, most))
+    kill(first)
+    assert await worker.wait() == 1
+    await plant.worker()
+    assert await answer != first
 
 
 async def test_a_worker_that_joins_during_a_job_gets_work_at_once(plant: Plant, chores: ModuleType) -> None:

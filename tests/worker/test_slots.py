@@ -117,6 +117,15 @@ async def test_a_worker_that_stops_lets_running_chunks_finish(
     await stopping
 
 
+async def test_a_worker_that_stops_without_having_had_work_complains_of_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = await bench.hire("w1", 2)
+    with caplog.at_level(logging.WARNING):
+        await worker.stop()
+    assert caplog.records == []
+
+
 async def test_workers_may_come_and_go_during_a_job(bench: Bench, chores: ModuleType) -> None:
     await bench.hire("w1")
     results = []

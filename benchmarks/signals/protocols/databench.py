@@ -10,7 +10,7 @@ import msgpack
 
 from benchmarks.signals.protocols.contract import Client
 
-ACK_SIGNALS, ACK_BYTES, ACK_SECONDS = 256, 2**20, 0.05
+ACK_SIGNALS, ACK_BYTES, ACK_SECONDS = 1_024, 2**20, 0.05
 """Signals, bytes, and seconds after a signal, when an acknowledgement is due: `LIMITS` of client-js/src/protocol.ts."""
 
 
@@ -42,15 +42,15 @@ class DatabenchClient(Client):
 
     @staticmethod
     def decoded(data: bytes) -> Any:
-        """Return the messages of a frame; those with a signal have the size of its payload at their end."""
+        """Return the messages of a frame; those with signals have the size of their payloads at their end."""
         unpacker = msgpack.Unpacker(max_buffer_size=0)
         unpacker.feed(data)
         messages = list(unpacker)
         for message in messages:
-            if message[0] in ("signal", "broadcast"):
-                payload = message[3]
-                message[3] = msgpack.unpackb(payload)
-                message.append(len(payload))
+            if message[0] in ("signals", "broadcasts"):
+                payloads = message[3]
+                message[3] = [msgpack.unpackb(payload) for payload in payloads]
+                message.append(sum(map(len, payloads)))
         return messages
 
     def receive(self, kind: int, data: bytes) -> None:
@@ -58,19 +58,19 @@ class DatabenchClient(Client):
         state = False
         for message in self.decode(data):
             match message[0]:
-                case "signal":
+                case "signals":
                     if message[1] != self._seen + 1:
                         raise ValueError(f"signal {message[1]} came after {self._seen}")
-                    self._seen += 1
-                    self.take(message[2], message[3])
-                    self._owe(message[4])
-                case "broadcast" if not self._attached.done():
+                    self._seen += len(message[3])
+                    self._take_all(message[2], message[3])
+                    self._owe(len(message[3]), message[4])
+                case "broadcasts" if not self._attached.done():
                     pass
-                case "broadcast":
+                case "broadcasts":
                     if message[1] != self._heard + 1:
                         raise ValueError(f"broadcast {message[1]} came after {self._heard}")
-                    self._heard += 1
-                    self.take(message[2], message[3])
+                    self._heard += len(message[3])
+                    self._take_all(message[2], message[3])
                 case "state":
                     if message[1] != self._stated + 1:
                         raise ValueError(f"state {message[1]} came after {self._stated}")
@@ -80,6 +80,10 @@ class DatabenchClient(Client):
                     self._follow(other, *message[1:])
         if state:
             self._acknowledge()
+
+    def _take_all(self, name: str, payloads: list[Any]) -> None:
+        for payload in payloads:
+            self.take(name, payload)
 
     def _follow(self, tag: str, *fields: Any) -> None:
         match tag:
@@ -91,14 +95,14 @@ class DatabenchClient(Client):
                 self._attached.set_result(None)
             case "gap":
                 self._seen = fields[0]
-                self._owe(0)
+                self._owe(1, 0)
             case "missed":
                 self._heard = fields[0]
             case "ended" | "reload":
                 raise ValueError(f"{tag}: {fields[0]}")
 
-    def _owe(self, size: int) -> None:
-        self._owed += 1
+    def _owe(self, count: int, size: int) -> None:
+        self._owed += count
         self._owed_bytes += size
         if self._owed >= ACK_SIGNALS or self._owed_bytes >= ACK_BYTES:
             self._acknowledge()

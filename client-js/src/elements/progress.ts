@@ -5,7 +5,7 @@ import type { Clock } from "../environment.ts";
 import type { Off } from "../events.ts";
 import { type KnownState, ReadableState } from "../state.ts";
 import { oncePerFrame } from "./frame.ts";
-import { type Progress, progressOf, sentence, Tally } from "./tally.ts";
+import { endingOf, type Progress, progressOf, sentence, Tally } from "./tally.ts";
 
 /** Readers of the screen are told of every change of the text. */
 const BETWEEN_TEXTS = 500;
@@ -22,7 +22,7 @@ export function showProgress(element: HTMLElement, signal: string, { known, cloc
   const shown = element instanceof HTMLProgressElement ? new Bar(element) : new Sentence(element, clock);
   const update = () => {
     // A tab that is hidden draws nothing, and is to know all the same which job is over.
-    tally.update(present(jobs, signal));
+    tally.update(told(jobs, signal));
     shown.show(tally);
   };
   const unwatch = known.watch("progress", update);
@@ -33,54 +33,69 @@ export function showProgress(element: HTMLElement, signal: string, { known, cloc
   };
 }
 
-function present(jobs: ReadableState, signal: string): Map<string, Progress> {
+function told(jobs: ReadableState, signal: string): Map<string, Progress> {
   const names = jobs.keys().filter((name) => signal === "" || name === signal);
   return new Map(names.map((name) => [name, progressOf(jobs.get(name))]));
 }
 
-/** Stays at its end when the jobs are over, until the next begins. */
+/** Stays as the jobs ended when they are over, until the next begins. */
 class Bar {
   readonly #element: HTMLProgressElement;
-  readonly #original: readonly [value: string | null, max: string | null];
+  readonly #original: Attributes;
   #sum: Progress | null = null;
+  #touched = false;
   readonly #draw = oncePerFrame(() => this.#update());
 
   constructor(element: HTMLProgressElement) {
     this.#element = element;
-    this.#original = [element.getAttribute("value"), element.getAttribute("max")];
+    this.#original = Object.fromEntries(ATTRIBUTES.map((name) => [name, element.getAttribute(name)]));
   }
 
   show(tally: Tally): void {
     this.#sum = tally.sum();
-    if (this.#sum !== null) this.#draw();
+    if (this.#sum !== null || this.#touched) this.#draw();
   }
 
   release(): void {
-    if (this.#sum === null) return;
     this.#sum = null;
     this.#update();
   }
 
   #update(): void {
-    const [value, max] = this.#sum === null ? this.#original : drawn(this.#sum);
-    this.#set("max", max);
-    this.#set("value", value);
+    if (this.#sum !== null) this.#put({ ...this.#original, ...drawn(this.#sum) });
+    else if (this.#touched) this.#put(this.#original);
+    this.#touched = this.#sum !== null;
   }
 
-  #set(name: string, value: string | null): void {
-    if (value === null) this.#element.removeAttribute(name);
-    else this.#element.setAttribute(name, value);
+  #put(attributes: Attributes): void {
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === null) this.#element.removeAttribute(name);
+      else this.#element.setAttribute(name, value);
+    }
   }
+}
+
+/** What a bar is drawn with. */
+const ATTRIBUTES = ["max", "value", "data-ended", "aria-valuetext", "title"];
+type Attributes = Record<string, string | null>;
+
+function drawn(sum: Progress): Attributes {
+  const bar = extent(sum);
+  if (!sum.over) return bar;
+  const ended = endingOf(sum);
+  if (ended === "done") return { ...bar, "data-ended": ended };
+  const text = sentence(sum);
+  return { ...bar, "data-ended": ended, "aria-valuetext": text, title: text };
 }
 
 /** Without a value a bar is indeterminate; and a bar of nothing, which browsers do not know, is full. */
-function drawn({ done, total }: Progress): [value: string | null, max: string | null] {
-  if (total === null) return [null, null];
-  if (total === 0) return ["1", "1"];
-  return [String(Math.min(done, total)), String(total)];
+function extent({ done, total, over }: Progress): Attributes {
+  if (total === null) return over ? { value: "0", max: "1" } : { value: null, max: null };
+  if (total === 0) return { value: "1", max: "1" };
+  return { value: String(Math.min(done, total)), max: String(total) };
 }
 
-/** Gives the element back to its author when the jobs are over: how they ended is not for us to say. */
+/** Gives the element back to its author when all is done; how far the jobs came otherwise stays until the next begins. */
 class Sentence {
   readonly #element: HTMLElement;
   readonly #clock: Clock;
@@ -102,8 +117,8 @@ class Sentence {
   }
 
   show(tally: Tally): void {
-    const sum = tally.atWork ? tally.sum() : null;
-    this.#wanted = sum && sentence(sum);
+    const sum = tally.sum();
+    this.#wanted = sum === null || (sum.over && endingOf(sum) === "done") ? null : sentence(sum);
     this.#draw();
   }
 

@@ -1,5 +1,5 @@
 // Jobs as one: how far they are together, those that are over among them, and that as a sentence for people.
-// Knows nothing of elements, nor where the numbers come from. Why a job is over nobody says: it counts as done.
+// Knows nothing of elements, nor where the numbers come from.
 
 import { formatted } from "./text.ts";
 
@@ -10,13 +10,23 @@ export interface Progress {
   readonly total: number | null;
   /** In seconds; null while there is nothing to tell it from. */
   readonly remaining: number | null;
+  /** Whether it has ended, however. */
+  readonly over: boolean;
+}
+
+/** How jobs ended: some of them are not all done, and it was a failure that ended them, or they were cancelled. */
+export type Ending = "done" | "failed" | "cancelled";
+
+export function endingOf({ done, failed, total }: Progress): Ending {
+  if (done === total) return "done";
+  return failed > 0 ? "failed" : "cancelled";
 }
 
 /** Up to here in the smaller unit: "90 min" says more than "2 h". */
 const IN_ONE_UNIT = 100;
 
 export class Tally {
-  readonly #jobs = new Map<string, Progress>();
+  #jobs: ReadonlyMap<string, Progress> = new Map();
   #atWork = false;
 
   /** Whether any job is not over. */
@@ -24,24 +34,22 @@ export class Tally {
     return this.#atWork;
   }
 
-  /** Takes the jobs that are at work now. One that is over stays in the sum while others are at work. */
-  update(present: ReadonlyMap<string, Progress>): void {
-    if (!this.#atWork && present.size > 0) this.#jobs.clear();
-    for (const [name, job] of this.#jobs) if (!present.has(name)) this.#jobs.set(name, finished(job));
-    for (const [name, job] of present) this.#jobs.set(name, job);
-    this.#atWork = present.size > 0;
+  /** Takes all jobs that are known. One that is over stays in the sum while others are at work. */
+  update(known: ReadonlyMap<string, Progress>): void {
+    const atWork = [...known.values()].some((job) => !job.over);
+    const begins = atWork && !this.#atWork;
+    // Those that were over before the first of these began are no part of the sum.
+    const counts = (name: string, job: Progress) => !job.over || (!begins && this.#jobs.has(name));
+    const jobs = [...known].filter(([name, job]) => counts(name, job));
+    this.#jobs = new Map(jobs.length > 0 ? jobs : known);
+    this.#atWork = atWork;
   }
 
-  /** How far all of them are, at their end when none is at work; null when there never was one. */
+  /** How far all of them are, or how they ended when none is at work; null when there never was one. */
   sum(): Progress | null {
     const jobs = [...this.#jobs.values()];
     return jobs.length === 0 ? null : jobs.reduce(together);
   }
-}
-
-function finished({ done, failed, total }: Progress): Progress {
-  const all = total ?? done;
-  return { done: all, failed, total: all, remaining: 0 };
 }
 
 function together(one: Progress, other: Progress): Progress {
@@ -52,6 +60,7 @@ function together(one: Progress, other: Progress): Progress {
     // They run beside each other.
     remaining:
       one.remaining === null || other.remaining === null ? null : Math.max(one.remaining, other.remaining),
+    over: one.over && other.over,
   };
 }
 
@@ -65,16 +74,21 @@ export function progressOf(value: unknown): Progress {
     failed: number("failed") ?? 0,
     total: number("total"),
     remaining: number("remaining"),
+    over: told["over"] === true,
   };
 }
 
-/** "420 of 1,000, 2 failed, about 12 s left", as far as it is known. */
-export function sentence({ done, failed, total, remaining }: Progress): string {
+/** "420 of 1,000, 2 failed, about 12 s left", or "cancelled after 420 of 1,000", as far as it is known. */
+export function sentence(progress: Progress): string {
+  const { done, failed, total, remaining, over } = progress;
   const parts = [total === null ? `${count(done)} done` : `${count(done)} of ${count(total)}`];
   if (failed > 0) parts.push(`${count(failed)} failed`);
+  if (over) return BEFORE[endingOf(progress)] + parts.join(", ");
   if (remaining !== null) parts.push(`about ${duration(remaining)} left`);
   return parts.join(", ");
 }
+
+const BEFORE: Record<Ending, string> = { done: "", failed: "ended after ", cancelled: "cancelled after " };
 
 function count(items: number): string {
   return formatted(items, ",d");

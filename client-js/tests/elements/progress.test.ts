@@ -22,10 +22,14 @@ function page<Kind extends HTMLElement>(html: string, signal = "run"): Kind {
 }
 /** The session tells of a job. */
 function job(done: number, total: number | null, remaining: number | null = null, name = "run"): void {
-  const value = { done, running: 1, failed: 0, total, rate: 1, remaining, elapsed: 1 };
-  wires.change({ [`progress:${name}`]: value });
+  tell(name, { done, failed: 0, total, remaining, over: false });
 }
-const over = (name = "run") => wires.change({}, [`progress:${name}`]);
+const over = (done: number, total: number | null, failed = 0, name = "run") =>
+  tell(name, { done, failed, total, remaining: null, over: true });
+
+function tell(name: string, told: object): void {
+  wires.change({ [`progress:${name}`]: { running: 1, rate: 1, elapsed: 1, ...told } });
+}
 
 describe("a bar", () => {
   const bar = (html = '<progress value="0"></progress>', signal = "run") =>
@@ -56,36 +60,64 @@ describe("a bar", () => {
     expect(state(shown)).toEqual([421, 500]);
   });
 
-  test("is full when the job is over, however far it was told to be, until the next one begins", async () => {
+  test("is full when all of the job is done, until the next one begins", async () => {
     const shown = bar();
-    for (const total of [1000, null, 0]) {
+    for (const total of [1000, 0]) {
       job(0, total);
       await nextFrame();
-      over();
+      over(total, total);
       await nextFrame();
-      expect(shown.position).toBe(1);
+      expect([shown.position, shown.dataset["ended"]]).toEqual([1, "done"]);
     }
     job(1, 8);
     await nextFrame();
-    expect(state(shown)).toEqual([1, 8]);
+    expect(shown.outerHTML).toBe('<progress value="1" max="8"></progress>');
   });
 
-  test("is full after a job that was over before anything was drawn", async () => {
+  test.each([
+    { total: 1000, failed: 1, at: [420, 1000], how: "failed", text: "ended after 420 of 1,000, 1 failed" },
+    { total: 1000, failed: 0, at: [420, 1000], how: "cancelled", text: "cancelled after 420 of 1,000" },
+    { total: null, failed: 0, at: [0, 1], how: "cancelled", text: "cancelled after 420 done" },
+  ])(
+    "stays where the job came to and says so when not all is done: $text",
+    async ({ total, failed, at, how, text }) => {
+      const shown = bar('<progress value="0" title="Draws"></progress>');
+      job(1, 1000);
+      await nextFrame();
+      over(420, total, failed);
+      await nextFrame();
+      expect([state(shown), shown.dataset["ended"], shown.title]).toEqual([at, how, text]);
+      expect(shown.getAttribute("aria-valuetext")).toBe(text);
+      job(1, 8);
+      await nextFrame();
+      expect(shown.outerHTML).toBe('<progress value="1" title="Draws" max="8"></progress>');
+    },
+  );
+
+  test("shows a job that was over before anything was drawn", async () => {
     const shown = bar();
     job(1, 8);
-    over();
+    over(8, 8);
     await nextFrame();
     expect(shown.position).toBe(1);
+  });
+
+  test("is its author's again when the session is another one", async () => {
+    const shown = bar();
+    over(1, 8);
+    await nextFrame();
+    wires.change({}, ["progress:run"]);
+    await nextFrame();
+    expect(shown.outerHTML).toBe('<progress value="0"></progress>');
   });
 
   test("is its author's until there is a job of its signal", async () => {
     const shown = bar('<progress max="7" value="2"></progress>');
     job(1, 8, null, "other");
-    over("run");
     await nextFrame();
     expect(shown.outerHTML).toBe('<progress max="7" value="2"></progress>');
     shown.value = 3;
-    over("other");
+    over(8, 8, 0, "other");
     await nextFrame();
     expect(state(shown)).toEqual([3, 7]);
   });
@@ -96,10 +128,10 @@ describe("a bar", () => {
     job(5, 20, null, "state:x");
     await nextFrame();
     expect(state(shown)).toEqual([6, 30]);
-    over("run");
+    over(10, 10, 0, "run");
     await nextFrame();
     expect(state(shown)).toEqual([15, 30]);
-    over("state:x");
+    over(20, 20, 0, "state:x");
     await nextFrame();
     expect(state(shown)).toEqual([30, 30]);
   });
@@ -141,9 +173,24 @@ describe("a text", () => {
     await nextFrame();
     expect(shown.textContent).toBe("420 of 1,000, about 12 s left");
     wires.clock.advance(500);
-    over();
+    over(1000, 1000);
     await nextFrame();
     expect(shown.innerHTML).toBe("not <i>yet</i>");
+  });
+
+  test("says how far a job came that was cancelled or has failed, until the next begins", async () => {
+    const shown = text();
+    over(420, 1000);
+    await nextFrame();
+    expect(shown.textContent).toBe("cancelled after 420 of 1,000");
+    wires.clock.advance(500);
+    over(421, 1000, 1);
+    await nextFrame();
+    expect(shown.textContent).toBe("ended after 421 of 1,000, 1 failed");
+    wires.clock.advance(500);
+    job(1, 1000);
+    await nextFrame();
+    expect(shown.textContent).toBe("1 of 1,000");
   });
 
   test("changes twice a second at most, and shows the newest then", async () => {

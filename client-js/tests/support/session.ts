@@ -1,7 +1,7 @@
 // A session with its state and broadcasts, as short as the protocol allows, for pages that are simulated.
 
 import { decode, encode } from "@msgpack/msgpack";
-import { frame, type Message } from "./wire.ts";
+import { broadcast, frame, type Message, signal } from "./wire.ts";
 
 const SIGNALS_KEPT = 10;
 const BROADCASTS_KEPT = 4;
@@ -129,10 +129,10 @@ export class SimulatedSession {
   }
 
   #signal(seq: number): Message {
-    return ["signal", seq, this.signals[seq - 1], encode(seq)];
+    return signal(seq, this.signals[seq - 1] as string, seq);
   }
 
   #broadcast(number: number): Message {
-    return ["broadcast", number, this.broadcasts[number - 1], encode(number)];
+    return broadcast(number, this.broadcasts[number - 1] as string, number);
   }
 }

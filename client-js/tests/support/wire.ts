@@ -16,11 +16,19 @@ export function frame(...messages: Message[]): Uint8Array<ArrayBuffer> {
 }
 
 export function signal(seq: number, name: string, value: unknown = null): Message {
-  return ["signal", seq, name, encode(value)];
+  return signals(seq, name, [value]);
+}
+
+export function signals(seq: number, name: string, values: unknown[]): Message {
+  return ["signals", seq, name, values.map((value) => encode(value))];
 }
 
 export function broadcast(number: number, name: string, value: unknown = null): Message {
-  return ["broadcast", number, name, encode(value)];
+  return broadcasts(number, name, [value]);
+}
+
+export function broadcasts(number: number, name: string, values: unknown[]): Message {
+  return ["broadcasts", number, name, values.map((value) => encode(value))];
 }
 
 export function state(

@@ -91,7 +91,7 @@ class Taker(Protocol):
         """Take what a peer sent in one go."""
 
     def disconnected(self, sender: bytes) -> None:
-        """Learn that the connection of a peer was closed."""
+        """Learn that the connection of a peer was closed: what was on its way to or from it may be lost."""
 
     def outgoing(self) -> Iterable[Outgoing]:
         """Return what is to be sent."""
@@ -104,6 +104,9 @@ class Router:
     that was; each message tells the descriptor that it came from. So the loss of a peer is known at once, and
     not taken for granted after some time. Where a descriptor is not to be had, or the whole machine is lost, its
     silence tells.
+
+    The system gives a descriptor that was closed to the next connection, so a message of that one may come before
+    the end of the other is told. Who is heard through another's descriptor, or through a new one, tells it too.
     """
 
     def __init__(self, where: Addresses, taker: Taker) -> None:
@@ -117,7 +120,9 @@ class Router:
         self._socket.router_mandatory = True
         self._peers: dict[int, bytes] = {}
         self._descriptors: dict[bytes, int] = {}
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._passed_on: set[int] = set()
+        """Descriptors whose earlier connection is known to have ended before libzmq told so."""
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         try:
             _bind(self._socket, where.chunks)
         except ConfigError:
@@ -150,21 +155,34 @@ class Router:
 
     def _remember(self, sender: bytes, frame: zmq.Frame) -> None:
         descriptor = frame.get(zmq.SRCFD)
-        if self._descriptors.get(sender) != descriptor:
-            self._peers[descriptor] = sender
-            self._descriptors[sender] = descriptor
+        if self._descriptors.get(sender) == descriptor:
+            return
+        if sender in self._descriptors:
+            self._lose(self._descriptors[sender])
+        if descriptor in self._peers:
+            self._lose(descriptor)
+            self._passed_on.add(descriptor)
+        self._peers[descriptor] = sender
+        self._descriptors[sender] = descriptor
+
+    def _lose(self, descriptor: int) -> None:
+        if (sender := self._peers.pop(descriptor, None)) is not None:
+            del self._descriptors[sender]
+            self._taker.disconnected(sender)
 
     def _drain_monitor(self) -> None:
-        self.drain()  # what was said before the connection closed comes first
+        events: list[tuple[int, int]] = []
         while not self._monitor.closed:
             try:
                 event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
                 break
-            sender = self._peers.pop(event["value"], b"")
-            if self._descriptors.get(sender) == event["value"]:  # else it has connected anew
-                del self._descriptors[sender]
-                self._taker.disconnected(sender)
+            events.append((event["event"], event["value"]))
+        self.drain()  # what was said before the connection closed comes first
+        for kind, descriptor in events:
+            if kind == zmq.EVENT_DISCONNECTED and descriptor not in self._passed_on:
+                self._lose(descriptor)
+            self._passed_on.discard(descriptor)
         self.flush()
 
     def flush(self) -> None:

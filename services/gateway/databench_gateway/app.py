@@ -1,19 +1,17 @@
-"""HTTP and WebSocket routes. Owns URLs, status codes and headers; what a page holds is made in `pages`."""
+"""HTTP routes. Owns URLs, status codes and headers; what a page holds is made in `pages`.
+
+WebSockets do not come by here: see `admission`.
+"""
 
 import logging
-import secrets
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
-from starlette.websockets import WebSocket
 
 from databench.wire.catalog import EMPTY, Catalog, Entry
-from databench.wire.messages import SUBPROTOCOL
-from databench_gateway.bridge import Bridge
 from databench_gateway.gateway import Gateway
 from databench_gateway.pages import PageError, Pages
 
@@ -37,11 +35,6 @@ def build(gateway: Gateway, pages: Pages) -> FastAPI:
     _add_health(app, gateway)
     _add_pages(app, gateway, pages)
     _add_errors(app, gateway, pages)
-
-    @app.websocket("/ws/{name}")
-    async def connect(socket: WebSocket, name: str) -> None:
-        await _connect(gateway, socket, name)
-
     return app
 
 
@@ -110,38 +103,6 @@ def _add_errors(app: FastAPI, gateway: Gateway, pages: Pages) -> None:
     async def failed(request: Request, error: PageError) -> HTMLResponse:
         log.error("%s: %s", request.url.path, error)
         return HTMLResponse(error.html, 500)
-
-
-async def _connect(gateway: Gateway, socket: WebSocket, name: str) -> None:
-    if not _same_site(socket, gateway.origins):
-        log.warning("refused a page from %s", socket.headers.get("origin"))
-        await _refuse(socket, 4005, "pages of other sites may not connect; DATABENCH_ORIGINS lists those that may")
-        return
-    if gateway.offered() and not gateway.knows(name):
-        await _refuse(socket, 4004, f"there is no analysis {name[:40]!r} here")
-        return
-    await gateway.serve(Bridge(socket, secrets.token_hex(8), gateway.name, name))
-
-
-def _same_site(socket: WebSocket, origins: frozenset[str]) -> bool:
-    """Return whether the page that connects is one of ours.
-
-    Browsers let any site open a WebSocket to any host, and only tell who it was: without this check a
-    foreign page could drive the analyses of whoever looks at it. Programs send no Origin.
-    """
-    origin = socket.headers.get("origin")
-    if origin is None or "*" in origins or origin in origins:
-        return True
-    # Some proxies leave out the port of the host that was asked for.
-    site = urlsplit(origin)
-    return socket.headers.get("host") in (site.netloc, site.hostname)
-
-
-async def _refuse(socket: WebSocket, code: int, reason: str) -> None:
-    """Close with a code; browsers learn it only from a connection that was accepted."""
-    offered = socket.scope.get("subprotocols", [])
-    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    await socket.close(code, reason)
 
 
 def _waiting(gateway: Gateway, pages: Pages, base: str) -> HTMLResponse:

@@ -1,29 +1,28 @@
 """One browser connection: relays frames between its WebSocket and the runner that owns the analysis.
 
-Owns the socket and the frames that wait for it. Payloads pass undecoded; what a browser sends is checked
-down to the envelope, so that nobody behind the gateway has to bear with garbage.
+Owns the frames that wait for the socket. Payloads pass undecoded; what a browser sends is checked down to the
+envelope, so that nobody behind the gateway has to bear with garbage. No frame wakes a task: what arrives is relayed
+by the call that brings it.
 """
 
 import asyncio
 import logging
+from asyncio import FIRST_COMPLETED
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
-
 from databench.errors import RemoteProtocolError
 from databench.wire import codec
-from databench.wire.messages import FROM_BROWSER, SUBPROTOCOL, Attach, Closed, Message, Opened, Relayed
+from databench.wire.messages import FROM_BROWSER, Attach, Closed, Message, Opened, Relayed
+from databench_gateway.websocket import WebSocket
 
 log = logging.getLogger(__name__)
 
 ATTACH_PATIENCE = 10.0
 """Seconds a browser has for its first message."""
 WRITE_PATIENCE = 20.0
-"""Seconds that a frame may wait for a page to read, and one more for each `SLOWEST` bytes of it."""
+"""Seconds that a page has to read what holds up the rest, and one more for each `SLOWEST` bytes of it."""
 SLOWEST = 50_000
-SHUT_PATIENCE = 2.0
-"""Seconds in which a page has to take the close code."""
 FRAME_LIMIT = 64_000
 """Frames that wait for the socket are joined up to this size, in bytes."""
 BACKLOG = 16 * 2**20
@@ -46,20 +45,49 @@ class ConnectionEndError(Exception):
         self.reason = reason
 
 
+UNREAD = ConnectionEndError(4008, "the page does not read what it is sent")
+
+
 class Bridge:
-    """A viewer: its WebSocket, and the frames on their way to it."""
+    """A viewer: its WebSocket, whose listener this is, and the frames on their way to it."""
+
+    __slots__ = (
+        "_attached",
+        "_closing",
+        "_early",
+        "_ended",
+        "_envelope",
+        "_gateway",
+        "_gathering",
+        "_loop",
+        "_outbox",
+        "_patience",
+        "_relay",
+        "_socket",
+        "_waiting",
+        "analysis",
+        "viewer",
+    )
 
     def __init__(self, socket: WebSocket, viewer: str, gateway: str, analysis: str) -> None:
         self.viewer = viewer
         self.analysis = analysis
         self._socket = socket
         self._gateway = gateway
+        self._envelope = Relayed(gateway, viewer)
+        self._loop = asyncio.get_running_loop()
+        self._attached: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[bool] = self._loop.create_future()
+        """Whether the page said at its end that it is done."""
+        self._relay: Relay | None = None
+        self._early: list[bytes] = []
+        """The attach message, and what came behind it before the runner was found: one read of the socket at most."""
         self._outbox: deque[bytes] = deque()
         self._waiting = 0
-        self._ready = asyncio.Event()
+        self._gathering = False
         self._closing: ConnectionEndError | None = None
-        self._patience: asyncio.Timeout | None = None
-        """While a frame is being sent: how long that may take."""
+        self._patience: asyncio.TimerHandle | None = None
+        """While the page has to read before anything else is sent."""
 
     # From the runner
 
@@ -68,127 +96,149 @@ class Bridge:
         if self._closing is not None:
             return
         if self._waiting and self._waiting + len(frame) > BACKLOG:
-            self.close(4008, "the page does not read what it is sent")
-            if self._patience is not None:
-                # It would not read what waits now, either.
-                self._patience.reschedule(asyncio.get_running_loop().time())
+            self._end(UNREAD)
             return
-        self._outbox.append(frame)
-        self._waiting += len(frame)
-        self._ready.set()
+        if self._gathering or self._outbox or not self._socket.writable:
+            self._outbox.append(frame)
+            self._waiting += len(frame)
+        else:
+            self._gather()
+            self._socket.send(frame)
 
     def close(self, code: int, reason: str) -> None:
         """End the connection after what waits now."""
         if self._closing is None:
             self._closing = ConnectionEndError(code, reason)
-            self._ready.set()
+            self._gather()
 
     # The connection
 
     async def run(self, find: Find) -> None:
         """Relay until either side is gone."""
-        done = False
-        relay: Relay | None = None
+        relay, done = None, False
         try:
-            attach, frame = await self._attach()
-            relay = await find(attach)
-            relay(Opened(self._gateway, self.viewer, self.analysis), frame)
-            async with asyncio.TaskGroup() as tasks:
-                writing = tasks.create_task(self._write())
-                try:
-                    done = await self._read(relay)
-                finally:
-                    writing.cancel()
-        except* ConnectionEndError as group:
-            error = group.exceptions[0]
-            assert isinstance(error, ConnectionEndError)
-            await self._shut(error)
-        except* WebSocketDisconnect:
-            log.debug("viewer %s was gone before it attached", self.viewer)
+            relay = await self._join(find)
+            self._begin(relay)
+            done = await self._ended
+        except ConnectionEndError as error:
+            self._end(error)
         finally:
             if relay is not None:
                 relay(Closed(self._gateway, self.viewer, done), b"")
 
-    async def _attach(self) -> tuple[Attach, bytes]:
-        offered = self._socket.scope.get("subprotocols", [])
-        await self._socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        if SUBPROTOCOL not in offered:
-            spoken = ", ".join(offered)[:60] or "nothing"
-            raise ConnectionEndError(4001, f"this server speaks {SUBPROTOCOL}, the page {spoken}: load it again")
-        try:
-            async with asyncio.timeout(ATTACH_PATIENCE):
-                frame = await self._receive()
-        except TimeoutError:
+    async def _join(self, find: Find) -> Relay:
+        """Wait until the page attaches, and let its runner know."""
+        await asyncio.wait((self._attached, self._ended), timeout=ATTACH_PATIENCE, return_when=FIRST_COMPLETED)
+        if self._ended.done():
+            raise ConnectionEndError(1006, "the page was gone before it attached")
+        if not self._attached.done():
             # No fault of the page, perhaps: its first word may be held up on the way.
-            raise ConnectionEndError(4008, f"no attach message within {ATTACH_PATIENCE:g} s") from None
-        messages = self._checked(frame)
-        if len(messages) != 1 or not isinstance(messages[0], Attach):
-            raise ConnectionEndError(4000, "the first message is not attach")
-        return messages[0], frame
+            raise ConnectionEndError(4008, f"no attach message within {ATTACH_PATIENCE:g} s")
+        # It may be large, and is kept no longer than here.
+        frame = self._early.pop(0)
+        attach = codec.decode_one(frame, FROM_BROWSER)
+        assert isinstance(attach, Attach)
+        relay = await find(attach)
+        relay(Opened(self._gateway, self.viewer, self.analysis), frame)
+        return relay
 
-    async def _read(self, relay: Relay) -> bool:
-        """Relay what the browser sends; return whether it said at its end that it is done."""
-        envelope = Relayed(self._gateway, self.viewer)
-        while True:
-            try:
-                frame = await self._receive()
-            except WebSocketDisconnect as gone:
-                return gone.code == DONE
-            if any(isinstance(message, Attach) for message in self._checked(frame)):
-                raise ConnectionEndError(4000, "attach came twice")
-            relay(envelope, frame)
+    def _begin(self, relay: Relay) -> None:
+        for frame in self._early:
+            relay(self._envelope, frame)
+        self._early.clear()
+        self._relay = relay
+        self._socket.resume_reading()
 
-    async def _receive(self) -> bytes:
-        message = await self._socket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1006))
-        frame: bytes | None = message.get("bytes")
-        if frame is None:
-            raise ConnectionEndError(1003, "only binary messages are understood")
-        return frame
+    # From the page
 
-    def _checked(self, frame: bytes) -> list[Message]:
+    def received(self, message: bytes | None) -> None:
+        """Relay what the browser sends."""
+        if self._ended.done():
+            return
         try:
-            return codec.decode(frame, FROM_BROWSER)
+            if message is None:
+                raise ConnectionEndError(1003, "only binary messages are understood")
+            self._take(message, codec.decode(message, FROM_BROWSER))
         except RemoteProtocolError as error:
-            raise ConnectionEndError(error.close_code, str(error)) from None
+            self._end(ConnectionEndError(error.close_code, str(error)))
+        except ConnectionEndError as error:
+            self._end(error)
 
-    async def _write(self) -> None:
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            while self._outbox:
-                frame = self._next_frame()
-                try:
-                    async with asyncio.timeout(WRITE_PATIENCE + len(frame) / SLOWEST) as self._patience:
-                        await self._socket.send_bytes(frame)
-                    self._patience = None
-                except TimeoutError:
-                    # Neither the system nor a ping ends a connection whose other side takes nothing.
-                    raise ConnectionEndError(4008, "the page does not read what it is sent") from None
-                except (WebSocketDisconnect, RuntimeError):
-                    # The page went away meanwhile; how, the reading side learns.
-                    return
-                self._waiting -= len(frame)
-            if self._closing is not None:
-                raise self._closing
+    def _take(self, frame: bytes, messages: list[Message]) -> None:
+        attaching = any(isinstance(message, Attach) for message in messages)
+        if not self._attached.done():
+            if len(messages) != 1 or not isinstance(messages[0], Attach):
+                raise ConnectionEndError(4000, "the first message is not attach")
+            self._early.append(frame)
+            self._attached.set_result(None)
+            self._socket.pause_reading()
+        elif attaching:
+            raise ConnectionEndError(4000, "attach came twice")
+        elif self._relay is None:
+            self._early.append(frame)
+        else:
+            self._relay(self._envelope, frame)
+
+    def lost(self, code: int) -> None:
+        """The page is gone."""
+        self._finish(done=code == DONE)
+
+    # To the page
+
+    def paused(self, size: int) -> None:
+        """The page has to read first, and not at its leisure: the system would hold such a connection for ever."""
+        if self._patience is None:
+            self._patience = self._loop.call_later(WRITE_PATIENCE + size / SLOWEST, self._end, UNREAD)
+
+    def resumed(self) -> None:
+        """The page has read."""
+        self._calm()
+        self._flush()
+
+    def _calm(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _gather(self) -> None:
+        # What else this turn of the loop brings travels together: one write costs more than many small frames.
+        if not self._gathering:
+            self._gathering = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._gathering = False
+        while self._outbox and self._socket.writable:
+            self._socket.send(self._next_frame())
+        if self._closing is not None and not self._outbox:
+            self._end(self._closing)
 
     def _next_frame(self) -> bytes:
         frame = self._outbox.popleft()
+        self._waiting -= len(frame)
         if not self._outbox or len(frame) + len(self._outbox[0]) > FRAME_LIMIT:
             return frame
         parts, size = [frame], len(frame)
         while self._outbox and size + len(self._outbox[0]) <= FRAME_LIMIT:
             parts.append(self._outbox.popleft())
             size += len(parts[-1])
+        self._waiting -= size - len(frame)
         return b"".join(parts)
 
-    async def _shut(self, closing: ConnectionEndError) -> None:
-        log.debug("viewer %s closed: %s %s", self.viewer, closing.code, closing.reason)
-        # A close frame holds 125 bytes, two of them the code.
-        reason = closing.reason.encode()[:120].decode(errors="ignore")
-        try:
-            async with asyncio.timeout(SHUT_PATIENCE):
-                await self._socket.close(closing.code, reason)
-        except (RuntimeError, WebSocketDisconnect, TimeoutError):
-            log.debug("viewer %s was gone already, or does not read", self.viewer)
+    def _end(self, error: ConnectionEndError) -> None:
+        if self._ended.done():
+            return
+        log.debug("viewer %s closed: %s %s", self.viewer, error.code, error.reason)
+        self._socket.close(error.code, error.reason)
+        self._finish(done=False)
+
+    def _finish(self, *, done: bool) -> None:
+        """Take and send nothing more."""
+        self._calm()
+        self._outbox.clear()
+        self._early.clear()
+        self._waiting = 0
+        if self._closing is None:
+            self._closing = ConnectionEndError(1006, "the page is gone")
+        if not self._ended.done():
+            self._ended.set_result(done)

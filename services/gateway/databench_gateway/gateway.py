@@ -1,7 +1,7 @@
 """The gateway as a service: who is present, which runner owns an analysis, and which viewer is on which bridge.
 
 Holds nothing that matters: what it knows it hears from the bus, and any viewer may come back through any
-gateway. Pages are made in `pages`, HTTP is spoken in `app` and `server`.
+gateway. Pages are made in `pages`, HTTP is spoken in `app`, and `admission` lets viewers in.
 """
 
 import asyncio

@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 import watchfiles
@@ -16,9 +18,12 @@ from databench.bus import service
 from databench.bus.contract import Bus
 from databench.config import Settings
 from databench.listening import listen
+from databench.wire.messages import SUBPROTOCOL
+from databench_gateway.admission import admit
 from databench_gateway.app import build
 from databench_gateway.gateway import Gateway
 from databench_gateway.pages import Pages
+from databench_gateway.websocket import WebSocket
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +58,9 @@ class GatewayServer(Gateway):
                 root_path=settings.root_path,
                 server_header=False,
                 timeout_graceful_shutdown=SHUTDOWN,
-                ws="websockets-sansio",
+                # uvicorn calls it as it would call a class.
+                ws=cast(type[asyncio.Protocol], partial(WebSocket, SUBPROTOCOL, partial(admit, self))),
                 ws_max_size=settings.max_frame,
-                ws_per_message_deflate=False,
             )
         )
         self._tasks: list[asyncio.Task[None]] = []

@@ -59,7 +59,7 @@ class Runner:
         self._loaded = Loaded(catalog.EMPTY, {})
         self._viewers: dict[str, Viewer] = {}
         self._cut_off: dict[str, str] = {}
-        """Viewers that were detached when the broker was gone, and their gateways."""
+        """Viewers that are to connect anew, and their gateways: detached without a broker, or here before the start."""
         self._hosting = Hosting(settings, self._deliver, self._held_changed)
         self._engine: BusEngine | None = None
         self._engines: Engines | None = None
@@ -85,6 +85,7 @@ class Runner:
             except AnalysisError as error:
                 raise ConfigError(f"the analysis {name!r}: {error}") from None
         await self._engine.start()
+        self._send_back("the runner has just started")
         self._expiring = asyncio.get_running_loop().create_task(self._expire_gateways())
 
     async def stop(self) -> None:
@@ -116,18 +117,21 @@ class Runner:
 
     def bus_up(self) -> None:
         """The broker is there: gateways that it never lost hold connections of viewers that were detached."""
-        for viewer, gateway in self._cut_off.items():
-            self._refuse(gateway, viewer, 1012, "the runner was cut off")
-        self._cut_off.clear()
         if self._engine is not None:
+            self._send_back("the runner was cut off")
             self._engine.bus_up()
+
+    def _send_back(self, reason: str) -> None:
+        for viewer, gateway in self._cut_off.items():
+            self._refuse(gateway, viewer, 1012, reason)
+        self._cut_off.clear()
 
     def bus_down(self) -> None:
         """The broker is gone: viewers will attach again, and what is emitted meanwhile waits in the logs."""
         self._gateways = Roster(["gateway"])
         for viewer, place in list(self._viewers.items()):
-            self._cut_off[viewer] = place.gateway
             self._close(viewer, done=False)
+            self._cut_off[viewer] = place.gateway
         if self._engine is not None:
             self._engine.bus_down()
 
@@ -141,6 +145,9 @@ class Runner:
         try:
             message = codec.decode_one(frames[0], SIGNAL_PLANE)
             match message:
+                case Opened(gateway, viewer) | Relayed(gateway, viewer) if self._engines is None:
+                    # Its gateway knew an earlier runner of this name. Nothing can be answered before the start.
+                    self._cut_off[viewer] = gateway
                 case Opened(gateway, viewer, analysis):
                     self._open(gateway, viewer, analysis, frames[1])
                 case Relayed(gateway, viewer):
@@ -159,7 +166,8 @@ class Runner:
         attach = codec.decode_one(body, FROM_BROWSER)
         if not isinstance(attach, Attach):
             raise RemoteProtocolError("the first message of a viewer is not attach")
-        if self._engines is None or analysis not in self._loaded.analyses:
+        assert self._engines is not None
+        if analysis not in self._loaded.analyses:
             self._refuse(gateway, viewer, 4004, f"there is no analysis {analysis!r} here")
             return
         hosted = self._hosting.find(analysis, attach.token)
@@ -229,6 +237,7 @@ class Runner:
             hosted.handling.refuse(hosted.refused, f"busy: more than {rate:g} signals a second, {count} were refused")
 
     def _close(self, viewer: str, *, done: bool) -> None:
+        self._cut_off.pop(viewer, None)
         place = self._viewers.pop(viewer, None)
         if place is None:
             return

@@ -32,6 +32,9 @@ PROBE_INTERVAL = 0.05
 """Seconds after which a probe that has not come back is sent again."""
 LINGER = 1_000
 """Milliseconds for which a closing socket still sends."""
+_EVENTS, _POLLIN, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK)
+_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+"""Plain numbers: the arithmetic of flags costs as much as what they are for."""
 
 
 def configure(socket: "zmq.Socket[bytes]") -> "zmq.Socket[bytes]":
@@ -53,7 +56,17 @@ def contents(frame: zmq.Frame) -> bytes:
 
 def readable(socket: "zmq.Socket[bytes]") -> bool:
     """Return whether something has arrived; asking also arms the descriptor's next wake-up."""
-    return bool(cast(int, socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(cast(int, socket.getsockopt(_EVENTS)) & _POLLIN)
+
+
+def receive(socket: "zmq.Socket[bytes]") -> list[bytes]:
+    """Return the frames of a message that has arrived."""
+    frame = socket.recv(_NOBLOCK, copy=False)
+    frames = [contents(frame)]
+    while frame.more:
+        frame = socket.recv(_NOBLOCK, copy=False)
+        frames.append(contents(frame))
+    return frames
 
 
 class ZeroMQBus:
@@ -68,7 +81,6 @@ class ZeroMQBus:
         self._probe = 0
         self._probing: asyncio.TimerHandle | None = None
         self._joined: asyncio.Future[None] = self._loop.create_future()
-        self._checking = False
         self._context = zmq.Context()
         self._publisher = self._socket(zmq.XPUB, self._drain_publisher)
         self._subscriber = self._socket(zmq.SUB, self._drain_subscriber)
@@ -89,7 +101,12 @@ class ZeroMQBus:
             self._close_sockets()
             self._context.term()
             raise ConfigError(f"the bus cannot be joined at {bus}: {error.strerror}") from None
-        self._check()
+        for socket, drain in (
+            (self._publisher, self._drain_publisher),
+            (self._subscriber, self._drain_subscriber),
+            (self._dealer, self._drain_dealer),
+        ):
+            self._check(socket, drain)
 
     def _socket(self, kind: int, drain: Callable[[], None]) -> "zmq.Socket[bytes]":
         socket = configure(self._context.socket(kind))
@@ -111,16 +128,19 @@ class ZeroMQBus:
         if self._publisher.closed:
             return
         with suppress(zmq.Again):
-            self._publisher.send_multipart((topic, *frames), zmq.NOBLOCK)
-        self._check_soon()
+            self._publisher.send(topic, _MORE)
+            for frame in frames[:-1]:
+                self._publisher.send(frame, _MORE)
+            self._publisher.send(frames[-1], _NOBLOCK)
+        self._check(self._publisher, self._drain_publisher)
 
     def dispatch(self, envelope: bytes, payload: bytes = b"") -> None:
         """Send to the broker on the chunk plane."""
         if self._dealer.closed:
             return
-        self._dealer.send(envelope, zmq.NOBLOCK | zmq.SNDMORE)
-        self._dealer.send(payload, zmq.NOBLOCK, copy=len(payload) < COPIED)
-        self._check_soon()
+        self._dealer.send(envelope, _MORE)
+        self._dealer.send(payload, _NOBLOCK, copy=len(payload) < COPIED)
+        self._check(self._dealer, self._drain_dealer)
 
     async def close(self) -> None:
         """Leave the bus, sending for up to a second what is still under way."""
@@ -138,35 +158,18 @@ class ZeroMQBus:
                 self._loop.remove_reader(socket.fileno())
                 socket.close(linger=LINGER)
 
-    def _check_soon(self) -> None:
-        # Sending takes the wake-up of what arrived meanwhile, so look once per turn of the loop.
-        if not self._checking:
-            self._checking = True
-            self._loop.call_soon(self._check)
-
-    def _check(self) -> None:
-        self._checking = False
-        for socket, drain in (
-            (self._publisher, self._drain_publisher),
-            (self._subscriber, self._drain_subscriber),
-            (self._dealer, self._drain_dealer),
-        ):
-            if not socket.closed and readable(socket):
-                drain()
+    def _check(self, socket: "zmq.Socket[bytes]", drain: Callable[[], None]) -> None:
+        # Sending takes the wake-up of what arrived on the same socket meanwhile.
+        if readable(socket):
+            self._loop.call_soon(drain)
 
     def _drain(self, socket: "zmq.Socket[bytes]", take: Callable[[list[bytes]], None]) -> None:
         for _ in range(DRAIN):
-            if socket.closed:
+            # Asking first: an exception for each time that nothing is left would cost more than a message.
+            if socket.closed or not readable(socket):
                 return
             try:
-                if socket is self._dealer:
-                    frames = [contents(frame) for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)]
-                else:
-                    frames = socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            try:
-                take(frames)
+                take(receive(socket))
             except Exception:
                 log.exception("a message from the bus could not be handled")
         self._loop.call_soon(partial(self._drain, socket, take))

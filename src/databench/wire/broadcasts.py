@@ -5,7 +5,7 @@ Pure: no clock, no locks, no sockets.
 
 from databench.errors import RemoteProtocolError
 from databench.wire import codec
-from databench.wire.messages import Missed
+from databench.wire.messages import Broadcasts, Missed
 from databench.wire.ring import Bounds, Ring
 
 BOUNDS = Bounds(window=4_096, kept=16_384, kept_bytes=4 * 2**20, window_bytes=2**20)
@@ -39,7 +39,7 @@ class BroadcastLog:
 
     def append(self, name: str, payload: bytes) -> int:
         """Add a broadcast and return its number."""
-        return self._ring.append(codec.encode_broadcast(self._ring.last + 1, name, payload))
+        return self._ring.append(name, payload)
 
     def take(self) -> bytes:
         """Return the next frame to publish; nothing when everything is published."""
@@ -47,7 +47,7 @@ class BroadcastLog:
         if start == self._ring.last:
             return b""
         self.published = max(self._ring.reach(start, self._bounds.frame), start + 1)
-        return self._ring.join(start, self.published)
+        return self._frame(start, self.published)
 
     def catch_up(self, heard: int) -> list[bytes]:
         """Return frames with the published ones that a viewer has yet to get which heard those up to `heard`.
@@ -63,9 +63,12 @@ class BroadcastLog:
             frames.append(codec.encode(Missed(at, at - heard)))
         while at < self.published:
             until = min(max(self._ring.reach(at, self._bounds.frame), at + 1), self.published)
-            frames.append(self._ring.join(at, until))
+            frames.append(self._frame(at, until))
             at = until
         return frames
+
+    def _frame(self, after: int, until: int) -> bytes:
+        return codec.encode_runs(Broadcasts, after + 1, *self._ring.slice(after, until))
 
     def _start(self) -> int:
         return max(self.published, self._ring.first - 1)

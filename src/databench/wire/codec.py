@@ -5,34 +5,42 @@ raises RemoteProtocolError (received) or PayloadError (about to be sent); it nev
 """
 
 import dataclasses
-import struct
 import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
+from itertools import groupby
 from operator import attrgetter
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import msgpack
 
 from databench.errors import PayloadError, RemoteProtocolError
-from databench.wire.messages import NAME_LIMIT, PAGE_LIMIT, Attach, Broadcast, Message, Signal, StateChange, Vocabulary
-from databench.wire.values import KEYS, SCALARS, Extension, blame, check_structure, replacement, restored
+from databench.wire.messages import (
+    NAME_LIMIT,
+    PAGE_LIMIT,
+    Attach,
+    Broadcasts,
+    Message,
+    Signal,
+    Signals,
+    StateChange,
+    Vocabulary,
+)
+from databench.wire.values import SCALARS, Extension, blame, check_structure, replacement, restored
 
 MAX_PAYLOAD = 64 * 2**20
 """Bytes of one payload, in any direction."""
 
 _UNSENDABLE = (TypeError, ValueError, OverflowError, RecursionError, BufferError)
 _LONGEST_MESSAGE = 16
+_LONGEST_RUN = 2**17
+"""Payloads in one message: more than any log keeps."""
 _MANY = 64
 """Items of a list from which on packing it first and then looking at its bytes pays."""
-_SIGNAL = b"\x94\xa6signal\xce"
-"""How a Signal begins whose number has 32 bits."""
-_U32 = struct.Struct(">I").pack
-_BIN8 = [bytes((0xC4, size)) for size in range(2**8)]
-"""How a payload of each size begins."""
-_NAMED = {Signal.tag: NAME_LIMIT, Broadcast.tag: NAME_LIMIT, Attach.tag: PAGE_LIMIT}
+_NAMED = {Signal.tag: NAME_LIMIT, Signals.tag: NAME_LIMIT, Broadcasts.tag: NAME_LIMIT, Attach.tag: PAGE_LIMIT}
 """Messages whose second field is a name, and its longest length."""
+_RUNS = (Signals.tag, Broadcasts.tag)
 
 
 def _default(value: object) -> object:
@@ -53,7 +61,7 @@ class _Packers(threading.local):
 _packers = _Packers()
 
 
-def pack(value: object, *, limit: int = MAX_PAYLOAD) -> bytes:
+def pack(value: object, limit: int = MAX_PAYLOAD) -> bytes:
     """Return the bytes of an author's value.
 
     Raises PayloadError (a TypeError), which names the path inside the value that cannot be sent.
@@ -63,15 +71,19 @@ def pack(value: object, *, limit: int = MAX_PAYLOAD) -> bytes:
     """
     try:
         # Most payloads are a flat dict, or floats: looking at each level, or each number, would cost more than packing.
-        flat = (
-            type(value) is dict and KEYS.issuperset(map(type, value)) and SCALARS.issuperset(map(type, value.values()))
-        )
-        many = not flat and type(value) is list and len(value) > _MANY and type(value[0]) is float
-        if not (flat or many):
+        if type(value) is dict:
+            for key, part in value.items():
+                if type(key) is not str or type(part) not in SCALARS:
+                    check_structure(value)
+                    break
+            data: bytes = _packers.pack_value(value)
+        elif type(value) is list and len(value) > _MANY and type(value[0]) is float:
+            data = _packers.pack_value(value)
+            if not _are_floats(data, len(value)):
+                check_structure(value)
+        else:
             check_structure(value)
-        data: bytes = _packers.pack_value(value)
-        if many and not _are_floats(data, len(value)):  # type: ignore[arg-type]
-            check_structure(value)
+            data = _packers.pack_value(value)
     except _UNSENDABLE:
         _packers.values.reset()
         raise PayloadError(blame(value, _packs)) from None
@@ -114,25 +126,25 @@ def encode(*messages: Message) -> bytes:
     return b"".join([pack_one(_fields(type(message))(message)) for message in messages])
 
 
-def encode_signal(seq: int, name: str, payload: bytes) -> bytes:
-    """Return the frame of one Signal, without making the object: `emit` does this for each signal."""
-    size = len(payload)
-    if seq < 2**32 and size < 2**8:
-        return b"".join((_SIGNAL, _U32(seq), _name(name), _BIN8[size], payload))
-    data: bytes = _packers.messages.pack((Signal.tag, seq, name, payload))
-    return data
+def encode_runs(
+    kind: type[Signals] | type[Broadcasts], first: int, names: Sequence[str], payloads: Sequence[bytes]
+) -> bytes:
+    """Return the frame of what is numbered from `first` on: a message for each run of one name.
 
-
-@lru_cache(maxsize=1_000)
-def _name(name: str) -> bytes:
-    data: bytes = _packers.messages.pack(name)
-    return data
-
-
-def encode_broadcast(number: int, name: str, payload: bytes) -> bytes:
-    """Return the frame of one Broadcast, without making the object."""
-    data: bytes = _packers.messages.pack((Broadcast.tag, number, name, payload))
-    return data
+    >>> frame = encode_runs(Signals, 7, ["a", "a", "b"], [b"\\xc0", b"\\x01", b"\\x02"])
+    >>> decode(frame, (Signals,))
+    [Signals(seq=7, name='a', payloads=[b'\\xc0', b'\\x01']), Signals(seq=9, name='b', payloads=[b'\\x02'])]
+    """
+    pack_one = _packers.messages.pack
+    if names.count(names[0]) == len(names):
+        data: bytes = pack_one((kind.tag, first, names[0], payloads))
+        return data
+    parts, at = [], 0
+    for name, run in groupby(names):
+        end = at + sum(1 for _ in run)
+        parts.append(pack_one((kind.tag, first + at, name, payloads[at:end])))
+        at = end
+    return b"".join(parts)
 
 
 def encode_state(number: int, whole: bool, values: Mapping[str, bytes], removed: Sequence[str]) -> bytes:
@@ -185,7 +197,7 @@ def _grammar(vocabulary: Vocabulary) -> dict[str, tuple[type[Message], tuple[tup
 def _allowed(annotation: Any) -> tuple[type, ...]:
     if isinstance(annotation, types.UnionType):
         return get_args(annotation)
-    return (float, int) if annotation is float else (annotation,)
+    return (float, int) if annotation is float else (get_origin(annotation) or annotation,)
 
 
 def decode(data: bytes, vocabulary: Vocabulary) -> list[Message]:
@@ -194,11 +206,19 @@ def decode(data: bytes, vocabulary: Vocabulary) -> list[Message]:
     Raises RemoteProtocolError for anything that is not exactly a frame.
     """
     grammar = _grammar(vocabulary)
+    longest = _LONGEST_RUN if Signals.tag in grammar else _LONGEST_MESSAGE
     try:
-        # Messages are flat and short: an array that claims to be long is refused before memory is set aside for it.
-        unpacker = msgpack.Unpacker(
-            max_buffer_size=len(data), max_array_len=_LONGEST_MESSAGE, max_map_len=0, max_ext_len=0
-        )
+        # Most frames are one message, for which an Unpacker would cost ten times as much.
+        items = [msgpack.unpackb(data, max_array_len=longest, max_map_len=0, max_ext_len=0)]
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        items = _several(data, longest)
+    return [_message(item, grammar) for item in items]
+
+
+def _several(data: bytes, longest: int) -> list[Any]:
+    try:
+        # An array that claims to be long is refused before memory is set aside for it.
+        unpacker = msgpack.Unpacker(max_buffer_size=len(data), max_array_len=longest, max_map_len=0, max_ext_len=0)
         unpacker.feed(data)
         items, end = [], 0
         for item in unpacker:
@@ -208,7 +228,7 @@ def decode(data: bytes, vocabulary: Vocabulary) -> list[Message]:
         raise RemoteProtocolError(f"frame does not decode: {str(error) or type(error).__name__}") from None
     if not items or end != len(data):
         raise RemoteProtocolError("frame ends inside a message")
-    return [_message(item, grammar) for item in items]
+    return items
 
 
 def _message(item: Any, grammar: dict[str, tuple[type[Message], tuple[tuple[type, ...], ...]]]) -> Message:
@@ -229,6 +249,8 @@ def _message(item: Any, grammar: dict[str, tuple[type[Message], tuple[tuple[type
             raise RemoteProtocolError(f"{tag!r} has a negative number")
     if tag in _NAMED and not 0 < len(item[1]) <= _NAMED[tag]:
         raise RemoteProtocolError(f"the name in {tag!r} has 1 to {_NAMED[tag]} characters")
+    if tag in _RUNS and not (item[2] and {*map(type, item[2])} == {bytes}):
+        raise RemoteProtocolError(f"{tag!r} has no payloads, or one that is not bytes")
     return kind(*item)
 
 

@@ -44,6 +44,8 @@ class _Member:
     name: str
     worker: bool
     seen: float
+    cut_off: bool = False
+    """Whether its connection was closed since it joined, so that it may have missed something."""
 
     @property
     def limit(self) -> float:
@@ -72,12 +74,12 @@ class Dispatcher:
         self._table = JobTable()
         self._outbox = Outbox()
         self._members: dict[bytes, _Member] = {}
-        self._next_tick: float | None = None
+        self._next_expiry: float | None = None
 
     @property
     def next_tick(self) -> float | None:
         """The time at which `tick` should be called; None while there is nobody to watch."""
-        return self._next_tick
+        return min((time for time in (self._next_expiry, self._table.due) if time is not None), default=None)
 
     @property
     def capacity(self) -> int:
@@ -100,21 +102,26 @@ class Dispatcher:
             self._take(sender, message, own_payload, now)
 
     def tick(self, now: float) -> None:
-        """Let go of members that have been silent for too long."""
+        """Let go of members that have been silent for too long, and give chunks to slots that are about to be free."""
+        self._perform(self._table.handle(jobevents.Due(), now))
         for identity, member in list(self._members.items()):
             if now >= member.seen + member.limit:
                 self._gone(identity, f"the worker {member.name} was silent for {member.limit:g} s", now)
-        self._next_tick = min((member.seen + member.limit for member in self._members.values()), default=None)
+        self._next_expiry = min((member.seen + member.limit for member in self._members.values()), default=None)
 
     def disconnected(self, identity: bytes, now: float) -> None:
-        """Let go of a worker whose connection was closed: its process has ended.
+        """Learn that a connection was closed, and with it what was under way lost.
 
-        A worker that is only cut off finds out that it is not known here and joins again; its chunks run twice
-        then, and what it says of them is late. A runner may come back with what it waits for, and is given time.
+        A worker is let go: its process has ended. One that is only cut off finds out that it is not known here and
+        joins again; its chunks run twice then, and what it says of them is late. A runner is given time to come
+        back. It is told that it is not known then, joins again and submits what is unanswered for it.
         """
-        member = self._members.get(identity)
-        if member is not None and member.worker:
+        if (member := self._members.get(identity)) is None:
+            return
+        if member.worker:
             self._gone(identity, f"the worker {member.name} has ended", now)
+        else:
+            member.cut_off = True
 
     def outgoing(self) -> list[Outgoing]:
         """Return what is to be sent by now."""
@@ -124,7 +131,8 @@ class Dispatcher:
         if isinstance(message, Join):
             self._join(sender, message, now)
             return
-        if (member := self._members.get(sender)) is None:
+        member = self._members.get(sender)
+        if member is None or (member.cut_off and not isinstance(message, Leave)):
             self._outbox.add(sender, Unknown())
             return
         member.seen = now
@@ -153,7 +161,7 @@ class Dispatcher:
             self._perform(self._table.handle(jobevents.ClientGone(sender), now))
         member = self._members[sender] = _Member(join.name, join.kind == "worker", now)
         expires = now + member.limit
-        self._next_tick = expires if self._next_tick is None else min(self._next_tick, expires)
+        self._next_expiry = expires if self._next_expiry is None else min(self._next_expiry, expires)
         self._outbox.add(sender, Joined(self._broker))
         if member.worker:
             self._perform(self._table.handle(jobevents.WorkerJoined(sender, join.slots), now))

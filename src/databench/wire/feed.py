@@ -56,6 +56,11 @@ class Feed:
         """The viewers attached."""
         return list(self._viewers)
 
+    @property
+    def owing(self) -> bool:
+        """Whether any page is still to be told what was accepted from it."""
+        return any(viewer.accepting for viewer in self._viewers.values())
+
     def attach(self, viewer: str, page: str, seen: int) -> int:
         """Add a viewer that handled signals up to `seen`; return the last number accepted from its page.
 
@@ -109,7 +114,7 @@ class Feed:
         """Return what changed, when the viewer has handled what it was told last."""
         if reader.acked != reader.number:
             return b""
-        if reader.number and all(table.version == told for table, told in zip(self.tables, reader.told, strict=True)):
+        if reader.number and [table.version for table in self.tables] == reader.told:
             return b""
         changes = [table.changes(told) for table, told in zip(self.tables, reader.told, strict=True)]
         if reader.number and any(change.whole and told for change, told in zip(changes, reader.told, strict=True)):

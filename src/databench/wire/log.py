@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from databench.errors import RemoteProtocolError
 from databench.wire import codec
-from databench.wire.messages import Gap
+from databench.wire.messages import Gap, Signals
 from databench.wire.ring import Bounds, Ring
 
 BOUNDS = Bounds()
@@ -86,11 +86,10 @@ class SessionLog:
     def offer(self, name: str, payload: bytes) -> bool:
         """Add a signal where it has room, and return whether it had: `room` and `append` in one, for every `emit`."""
         ring = self._ring
-        last = ring.last
-        tight = last >= self._free or ring.end >= self._free_end or len(payload) > self._small
+        tight = ring.last >= self._free or ring.end >= self._free_end or len(payload) > self._small
         if tight and not self.room(len(payload)):
             return False
-        ring.append(codec.encode_signal(last + 1, name, payload))
+        ring.append(name, payload)
         if self._acked is not None and self._acked < ring.first - 1:
             self._measure()
         return True
@@ -107,7 +106,7 @@ class SessionLog:
     def append(self, name: str, payload: bytes) -> int:
         """Add a signal and return its number; the oldest beyond the bounds are dropped."""
         ring = self._ring
-        seq = ring.append(codec.encode_signal(ring.last + 1, name, payload))
+        seq = ring.append(name, payload)
         if self._acked is not None and self._acked < ring.first - 1:
             self._measure()
         return seq
@@ -185,7 +184,7 @@ class SessionLog:
         if until <= sent:
             return head
         cursor.sent = until
-        return head + ring.join(sent, until)
+        return head + codec.encode_runs(Signals, sent + 1, *ring.slice(sent, until))
 
     def _place(self, cursor: _Cursor) -> int:
         """Return from where on what the viewer has not acknowledged is still kept."""

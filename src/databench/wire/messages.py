@@ -12,6 +12,10 @@ NAME_LIMIT = 200
 """Longest name of a signal or an analysis, in characters."""
 PAGE_LIMIT = 64
 """Longest name of a page, in characters."""
+HELD = 1_024
+"""Signals that a page holds back until the session has accepted them."""
+HELD_BYTES = 64 * 2**20
+"""Bytes of their payloads; one that is larger may be alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,22 @@ class Attached(Message):
 
 @dataclass(frozen=True, slots=True)
 class Signal(Message):
-    """A numbered signal, in either direction; the payload stays encoded until its handler needs it."""
+    """A numbered signal of a page; the payload stays encoded until its handler needs it."""
 
     tag: ClassVar[str] = "signal"
     seq: int
     name: str
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Signals(Message):
+    """What a session emitted in a row under one name: `seq` is the number of the first."""
+
+    tag: ClassVar[str] = "signals"
+    seq: int
+    name: str
+    payloads: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +108,13 @@ class StateChange(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Broadcast(Message):
-    """A signal to all pages of the analysis, numbered within it."""
+class Broadcasts(Message):
+    """What went to all pages of the analysis in a row under one name: `number` is that of the first, within it."""
 
-    tag: ClassVar[str] = "broadcast"
+    tag: ClassVar[str] = "broadcasts"
     number: int
     name: str
-    payload: bytes
+    payloads: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +367,7 @@ class Leave(Message):
 Vocabulary = tuple[type[Message], ...]
 
 FROM_BROWSER: Vocabulary = (Attach, Signal, Ack)
-TO_BROWSER: Vocabulary = (Attached, Signal, Accepted, Gap, StateChange, Broadcast, Missed, Ended, Reload)
+TO_BROWSER: Vocabulary = (Attached, Signals, Accepted, Gap, StateChange, Broadcasts, Missed, Ended, Reload)
 SIGNAL_PLANE: Vocabulary = (Opened, Relayed, Closed, Present, Who, Leaving, Gone)
 TO_BROKER: Vocabulary = (
     Join,

@@ -1,7 +1,9 @@
 """How many signals a browser may send: a token bucket, and when to say that some were refused. Time is an argument."""
 
+from databench.wire.messages import HELD
+
 BURST = 2.0
-"""Seconds of the rate that may come at once."""
+"""Seconds of the rate that may come at once; never less than a page holds back while its connection is lost."""
 INTERVAL = 1.0
 """Seconds between two answers that say how many were refused."""
 
@@ -9,26 +11,21 @@ INTERVAL = 1.0
 class RateLimit:
     """A bucket of tokens that fills with time; every signal takes one. A rate of 0 is no limit.
 
-    >>> limit = RateLimit(1, now=0.0)
+    >>> limit = RateLimit(1, now=0.0, least=2)
     >>> [limit.take(0.0), limit.take(0.0), limit.take(0.0), limit.take(1.0)]
     [True, True, False, True]
     """
 
-    __slots__ = ("_answered", "_rate", "_since", "_tokens", "_untold", "refused")
+    __slots__ = ("_answered", "_capacity", "_rate", "_since", "_tokens", "_untold", "refused")
 
-    def __init__(self, rate: float, now: float) -> None:
+    def __init__(self, rate: float, now: float, least: int = HELD) -> None:
         self._rate = rate
-        self._tokens = self._capacity
+        self._tokens = self._capacity = max(least, rate * BURST)
         self._since = now
         self._answered: float | None = None
         self._untold = 0
         self.refused = 0
         """How many were refused in all."""
-
-    @property
-    def _capacity(self) -> float:
-        # A rate below one a second lets a single signal through too.
-        return max(1.0, self._rate * BURST)
 
     def take(self, now: float) -> bool:
         """Whether one more signal may come now."""

@@ -1,6 +1,6 @@
-"""Numbered frames from the oldest that is kept to the newest, bounded in number and in bytes.
+"""Numbered signals from the oldest that is kept to the newest, bounded in number and in bytes.
 
-Pure, and knows neither what is in a frame nor who gets it.
+Pure, and knows neither what is in a payload nor who gets it.
 """
 
 from bisect import bisect_left, bisect_right
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 BATCH = 64
 """Beyond its bounds a ring drops this part of them at once: cutting a list costs the same for one as for many."""
+ENVELOPE = 32
+"""Bytes that a signal counts besides its name and its payload: what it has on the wire, alone in its message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Bounds:
     frame: int = 64_000
     """Signals that are ready are joined to frames of at most this many bytes."""
     envelope: int = 1_000
-    """More bytes than a signal has besides its payload."""
+    """More bytes than a signal counts besides its payload."""
 
     @property
     def safe(self) -> int:
@@ -39,16 +41,16 @@ class Bounds:
 
 
 class Ring:
-    """Frames numbered from 1; appending one drops the oldest beyond the bounds, never the newest.
+    """Signals numbered from 1; appending one drops the oldest beyond the bounds, never the newest.
 
     >>> ring = Ring(Bounds(kept=2))
-    >>> [ring.append(frame) for frame in (b"a", b"b", b"c")]
+    >>> [ring.append("s", payload) for payload in (b"a", b"b", b"c")]
     [1, 2, 3]
-    >>> ring.first, ring.join(ring.first - 1, ring.last)
-    (2, b'bc')
+    >>> ring.first, ring.slice(ring.first - 1, ring.last)
+    (2, (['s', 's'], [b'b', b'c']))
     """
 
-    __slots__ = ("_bounds", "_count", "_ends", "_frames", "_full", "end", "first", "last")
+    __slots__ = ("_bounds", "_count", "_ends", "_full", "_names", "_payloads", "end", "first", "last")
 
     def __init__(self, bounds: Bounds) -> None:
         self.first = 1
@@ -56,19 +58,21 @@ class Ring:
         self.last = 0
         """The number of the newest."""
         self.end = 0
-        """Bytes of all frames there ever were."""
+        """Bytes of all signals there ever were."""
         self._bounds = bounds
         self._count = bounds.kept
         self._full = bounds.kept_bytes
         """The end up to which the oldest that is kept may stay."""
-        self._frames: list[bytes] = []
+        self._names: list[str] = []
+        self._payloads: list[bytes] = []
         self._ends = [0]
         """The end before the oldest, and of each that is kept: a range is measured by one subtraction."""
 
-    def append(self, frame: bytes) -> int:
-        """Add a frame and return its number."""
-        self.end = end = self.end + len(frame)
-        self._frames.append(frame)
+    def append(self, name: str, payload: bytes) -> int:
+        """Add a signal and return its number."""
+        self.end = end = self.end + len(payload) + len(name) + ENVELOPE
+        self._names.append(name)
+        self._payloads.append(payload)
         self._ends.append(end)
         self.last = last = self.last + 1
         if end > self._full or last - self.first >= self._count:
@@ -76,21 +80,22 @@ class Ring:
         return last
 
     def size(self, after: int, until: int) -> int:
-        """Return the bytes of the frames behind number `after`, up to and with `until`."""
+        """Return the bytes of the signals behind number `after`, up to and with `until`."""
         return self._ends[until - self.first + 1] - self._ends[after - self.first + 1]
 
     def reach(self, after: int, size: int) -> int:
-        """Return the number up to which the frames behind `after` have at most `size` bytes together."""
+        """Return the number up to which the signals behind `after` have at most `size` bytes together."""
         return bisect_right(self._ends, self._ends[after - self.first + 1] + size) + self.first - 2
 
-    def join(self, after: int, until: int) -> bytes:
-        """Return the frames behind number `after`, up to and with `until`, joined."""
-        return b"".join(self._frames[after - self.first + 1 : until - self.first + 1])
+    def slice(self, after: int, until: int) -> tuple[list[str], list[bytes]]:
+        """Return names and payloads of the signals behind number `after`, up to and with `until`."""
+        wanted = slice(after - self.first + 1, until - self.first + 1)
+        return self._names[wanted], self._payloads[wanted]
 
     def _drop_oldest(self) -> None:
         bounds = self._bounds
         fitting = bisect_left(self._ends, self.end - bounds.safe_bytes)
-        dropped = min(max(fitting, len(self._frames) - bounds.safe), len(self._frames) - 1)
-        del self._frames[:dropped], self._ends[:dropped]
+        dropped = min(max(fitting, len(self._names) - bounds.safe), len(self._names) - 1)
+        del self._names[:dropped], self._payloads[:dropped], self._ends[:dropped]
         self.first += dropped
         self._full = self._ends[0] + bounds.kept_bytes

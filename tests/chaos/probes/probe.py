@@ -85,6 +85,20 @@ async def keep(session: databench.Session, number: int | None = None, _: bytes =
     await session.emit("known", {"state": dict(session.state), "shared": shared, "kept": kept[session.token]})
 
 
+@every("work")
+async def work(session: databench.Session, number: int) -> None:
+    """Take a while for each, so that others have to wait."""
+    await asyncio.sleep(0.002)
+    await session.emit("worked", number)
+
+
+@every("work beside")
+def work_beside(session: databench.Session, number: int) -> None:
+    """Take a while in a thread."""
+    time.sleep(0.002)
+    session.emit("worked", number)
+
+
 @every("census")
 async def census(session: databench.Session) -> None:
     """Tell how many sessions there are in memory when Python's collector has come by."""

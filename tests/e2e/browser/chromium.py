@@ -22,4 +22,6 @@ def launch(playwright: Playwright) -> Browser:
     path = os.environ.get("DATABENCH_CHROMIUM") or shutil.which("chromium")
     if path is None:
         raise FileNotFoundError("there is no chromium on the path; scripts/chromium installs it")
-    return playwright.chromium.launch(executable_path=path, args=FLAGS)
+    # Visitors go back to pages that their browser has kept.
+    kept = ["--disable-back-forward-cache"]
+    return playwright.chromium.launch(executable_path=path, args=FLAGS, ignore_default_args=kept)

@@ -16,6 +16,15 @@ BEGAN_ANEW = """() => {
   const draws = __shown['status:draws'].map((text) => Number(text.replaceAll(',', '')));
   return draws.some((value, i) => value < draws[i - 1]);
 }"""
+OF_ANOTHER_VERSION = """
+let connections = 0;
+globalThis.WebSocket = class extends WebSocket {
+  constructor(url, subprotocol) {
+    super(url, connections++ ? 'databench.0' : subprotocol);
+  }
+};
+"""
+"""From its second connection on a page speaks what the server does not, as if that had been replaced by another one."""
 REFUSED = r"WebSocket connection to .* failed"
 
 
@@ -61,6 +70,16 @@ def test_a_lost_connection_is_shown_and_costs_nothing(tabs: Tabs, fragile: Serve
     expect(page.locator("#square circle")).to_have_count(10_000)
     assert not any("new session" in text for text in shown(page, "connection"))
     assert [warning for warning in tabs.warnings if "lost" in warning] == []
+
+
+def test_a_page_of_another_version_is_told_to_load_again(tabs: Tabs, fragile: Server) -> None:
+    tabs.expect_error(REFUSED)
+    page = tabs.open("/", home=fragile.url)
+    page.add_init_script(OF_ANOTHER_VERSION)
+    page.goto(f"{fragile.url}/simplepi/")
+    reach(page, "status:draws", 500)
+    fragile.service("gateway").kill()
+    expect(page.locator(".databench-status p")).to_have_text("This page is out of date: reload it.")
 
 
 def test_a_killed_runner_is_told_and_the_page_begins_anew(tabs: Tabs, fragile: Server) -> None:

@@ -21,6 +21,37 @@ def test_a_page_that_is_loaded_again_finds_its_computation_where_it_is(tabs: Tab
     assert page.evaluate("sessionStorage.length") == 0
 
 
+def test_a_page_that_is_left_and_come_back_to_goes_on_as_the_browser_kept_it(tabs: Tabs) -> None:
+    tabs.expect_error("Page entered Back-Forward Cache")
+    page = tabs.open("/simplepi/")
+    reach(page, "status:draws", 500)
+    page.evaluate("globalThis.kept = true")
+    for path in ("/slowpi/", "/simplepi/", "/slowpi/", "/simplepi/"):
+        if path == "/slowpi/":
+            page.locator("header a").first.click()
+            page.locator(f".cards a[href='{path}']").click()
+            expect(page.locator("[data-signal='status:done']")).not_to_be_empty()
+        else:
+            page.go_back(wait_until="commit")
+            page.go_back(wait_until="commit")
+            assert page.evaluate("kept"), "the browser has not kept it"
+            assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.endsWith('simplepi'))") == []
+            assert [text for text in shown(page, "connection") if "new session" in text] == []
+    expect(page.locator("[data-signal='status:draws']")).to_have_text("10,000")
+    expect(page.locator("#square circle")).to_have_count(10_000)
+    draws = [number(text) for text in shown(page, "status:draws")]
+    assert draws == sorted(draws)
+
+
+def test_a_tab_opened_from_a_page_has_a_session_of_its_own(tabs: Tabs) -> None:
+    page = tabs.open("/together/")
+    expect(page.locator("[data-signal='shared:people']")).to_have_text("1")
+    with page.context.expect_page() as opening:
+        page.evaluate("void open(location.href)")  # the new tab gets a copy of the storage of this one
+    expect(opening.value.locator("[data-signal='shared:people']")).to_have_text("2")
+    expect(page.locator("[data-signal='shared:people']")).to_have_text("2")
+
+
 def test_who_opens_a_share_link_sees_and_steers_the_same_session(tabs: Tabs) -> None:
     page = tabs.open("/together/")
     expect(page.locator("[data-signal='state:speed']")).to_have_text("20")

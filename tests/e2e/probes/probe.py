@@ -15,6 +15,7 @@ probe.description = __doc__
 
 released = threading.Event()
 ends: list[float] = []
+takers: list[int] = []
 
 
 @databench.task
@@ -28,6 +29,13 @@ def napping(seconds: float) -> tuple[str, int]:
     """Sleep, and tell where."""
     time.sleep(seconds)
     return databench.worker_name(), os.getpid()
+
+
+@databench.task
+def doubling_slowly(number: int) -> int:
+    """Do a little work that takes a moment."""
+    time.sleep(0.005)
+    return 2 * number
 
 
 @databench.task
@@ -130,6 +138,21 @@ def nap(seconds: list[float]) -> None:
     for worker, pid in databench.map(napping, seconds, chunk=1):
         probe.signals.emit("napped", {"worker": worker, "pid": pid})
     probe.signals.emit("rested")
+
+
+@probe.signals.on("map beside others", policy="parallel")
+async def spread_beside_others(numbers: list[int]) -> None:
+    """Note whose result came when: those who do this tell themselves apart by their thousands."""
+    results = []
+    async for result in databench.map(doubling_slowly, numbers, chunk=1):
+        takers.append(numbers[0] // 1000)
+        results.append(result)
+    probe.signals.emit("mapped", sorted(results))
+
+
+@probe.signals.on("takers")
+def tell_takers() -> None:
+    probe.signals.emit("takers", takers)
 
 
 @probe.signals.on("divide")

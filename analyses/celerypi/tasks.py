@@ -56,7 +56,7 @@ def reachable() -> bool:
     """Whether something listens where RabbitMQ should be."""
     broker = client.connection_for_write()
     try:
-        socket.create_connection((broker.hostname, broker.port or broker.default_port), timeout=0.5).close()
+        socket.create_connection((broker.hostname, broker.port or broker.transport.default_port), timeout=0.5).close()
     except OSError:
         return False
     return True

@@ -99,6 +99,8 @@ def asked(command: Sequence[str], patience: float, environment: Mapping[str, str
         raise UnavailableError(last_line(complaints) or f"it ended with {client.returncode}")
     # What it uses may print, too, before it.
     answer: dict[str, Any] = json.loads(last_line(printed))
+    if "failure" in answer:
+        raise UnavailableError(answer["failure"])
     return answer
 
 

@@ -1,5 +1,6 @@
 """What pages are told of jobs: added up by signal, from any thread, and how they ended until the next one begins."""
 
+import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -16,6 +17,16 @@ from tests.author import Live, declared, living
 @databench.task
 def negative(number: int) -> int:
     return -number
+
+
+seen = threading.Event()
+
+
+@databench.task
+def held(number: int) -> int:
+    """Return when the test has seen that it runs."""
+    seen.wait(10)
+    return number
 
 
 @databench.task
@@ -74,15 +85,21 @@ async def test_pages_are_told_how_far_the_jobs_of_a_handler_are(pi: databench.An
     @pi.signals.on("plain")
     def plain(session: Session) -> None:
         results = session.map(negative, range(3), ordered=True).result()
-        results += [session.submit(negative, 3).result(), *session.starmap(negative, [(4,)])]
+        results += [session.submit(held, 3).result(), *session.starmap(held, [(4,), (5,)], ordered=True)]
         session.emit("results", results)
 
     told: list[Progress] = []
-    live.session.progress.watch(lambda: told.append(live.session.progress["plain"]))
+
+    def note() -> None:
+        told.append(live.session.progress["plain"])
+        seen.set()
+
+    seen.clear()
+    live.session.progress.watch(note)
     live.send("plain")
-    assert await live.get("results") == [[0, -1, -2, -3, -4]]
+    assert await live.get("results") == [[0, -1, -2, 3, 4, 5]]
     await live.idle()
-    assert (told[0].total, told[0].over) == (3, False)
+    assert (told[0].total, told[0].over) == (1, False), "the first job was over too soon to be seen"
     assert told[-1].over
     assert told[-1].done == told[-1].total
 

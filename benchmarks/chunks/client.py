@@ -1,4 +1,4 @@
-"""One measurement: starts the pool of a peer, runs a case and prints its figures as JSON.
+"""One measurement: starts the pool of a peer, runs a case and prints as JSON its figures, or the failure.
 
 python -m benchmarks.chunks.client PEER CASE WORKERS SLOTS LOSSLESS
 """
@@ -33,4 +33,9 @@ if __name__ == "__main__":
     # Ends the pool, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     peer, case, workers, slots, lossless = sys.argv[1:]
-    print(json.dumps({"figures": measured(peer, case, int(workers), int(slots), lossless == "True")}))  # noqa: T201
+    try:
+        answer: dict[str, object] = {"figures": measured(peer, case, int(workers), int(slots), lossless == "True")}
+    except Exception as error:
+        # Told in order: what complains while the interpreter ends would be its last word otherwise.
+        answer = {"failure": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer))  # noqa: T201

@@ -79,7 +79,8 @@ class Execution:
         except Exception as error:
             # The iterable's own: `end` keeps it for the consumer.
             log.debug("the items of a job raised %r", error)
-        self._report()
+        if self._reporter is not None:
+            self._reporter.happened()
 
     @property
     def progress(self) -> Progress:
@@ -87,6 +88,15 @@ class Execution:
         with self.changed:
             running = self._feed.items.taken - self._meter.done if self.end is None else 0
             return self._meter.progress(max(running, 0), self._feed.items.total, self.owner.clock())
+
+    @property
+    def counts(self) -> tuple[int, int, int | None]:
+        """Items that were taken, that were answered, and all of them where that is known."""
+        return (
+            self._feed.items.taken if self.end is None else self._meter.done,
+            self._meter.done,
+            self._feed.items.total,
+        )
 
     @property
     def errors(self) -> list[TaskError]:
@@ -131,13 +141,14 @@ class Execution:
             ahead.answered = True
             items = len(ahead.span)
             if answer.reason is None:
-                self._meter.add(items, failures_in(answer.payload), self.owner.clock())
+                failed = failures_in(answer.payload)
             else:
-                lost = items if self._feed.collect else 1
-                self._meter.add(lost, lost, self.owner.clock())
+                failed = items = items if self._feed.collect else 1
+            self._meter.add(items, failed, self.owner.clock())
             self._arrived.append(answer)  # at most one for each chunk of the look-ahead
             self._wake()
-        self._report()
+        if self._reporter is not None:
+            self._reporter.answered(items, failed)
 
     def _wake(self) -> None:
         self.changed.notify_all()
@@ -146,10 +157,6 @@ class Execution:
             self._waiter = None
             with suppress(RuntimeError):  # its loop is closed: nobody waits there any more
                 loop.call_soon_threadsafe(_resolve, waiter)
-
-    def _report(self) -> None:
-        if self._reporter is not None:
-            self._reporter.happened()
 
     def over(self, end: End) -> None:
         """End the job, unless it is over. From any thread."""
@@ -166,7 +173,7 @@ class Execution:
             self._feed.engine.cancel(self.name)
         self.owner.remove(self)
         if self._reporter is not None:
-            self._reporter.over()
+            self._reporter.over(self)
 
     # For the consumer
 

@@ -64,8 +64,14 @@ class MapOptions(SubmitOptions, total=False):
 
 
 _PROCESS = secrets.token_hex(8)
-"""What the names of all jobs of this process begin with; no two processes on a bus have the same."""
+"""What the names of all jobs and scopes of this process begin with; no two processes on a bus have the same."""
 _numbers = itertools.count(1)
+
+
+def _new_name() -> str:
+    return f"{_PROCESS}-{next(_numbers)}"
+
+
 _SUBMIT_OPTIONS = frozenset(get_type_hints(SubmitOptions))
 _MAP_OPTIONS = frozenset(get_type_hints(MapOptions))
 
@@ -75,9 +81,9 @@ class JobScope:
 
     `check` is called at each step of a job and raises `Cancelled` when the handler is to stop. Who wants
     the handler to stop makes `check` raise and calls `cancel_all`, which also wakes a handler that waits.
-    `group` names those whose jobs share the slots by priority: the session. `progress` is told of each job
-    when it begins, at most ten times a second, and with None when it is over; from any thread, for which
-    `later` may bring it back to a loop. `engines` gives the engine that a call asks for by name.
+    `group` names those whose jobs share the slots by priority: the session. `progress` is told how far the jobs are
+    together, at most ten times a second, and with None when all are over; from any thread, for which `later` may
+    bring it back to a loop. `engines` gives the engine that a call asks for by name.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class JobScope:
         self._report = progress
         self._engines = engines
         self._later = later
+        self._reporter: Reporter | None = None
         self._jobs: dict[str, Execution] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -149,9 +156,11 @@ class JobScope:
             if self._closed:
                 raise Cancelled
             self._jobs[job.name] = job
-        if self._report is None:
-            return None
-        return Reporter(job.name, self._report, lambda: job.progress, self.clock, self._later)
+            if self._report is not None and self._reporter is None:
+                self._reporter = Reporter(_new_name(), self._report, self.clock, self._later)
+        if self._reporter is not None:
+            self._reporter.begun(job)
+        return self._reporter
 
     def remove(self, job: Execution) -> None:
         """Let go of a job that is over."""
@@ -240,7 +249,7 @@ def _begun(
     _check_options(options)
     chunk = options.get("chunk", "auto")
     order = Order(
-        job=f"{_PROCESS}-{next(_numbers)}",
+        job=_new_name(),
         group=scope.group,
         chunk=0,
         task=name_of(task),

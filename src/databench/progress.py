@@ -5,16 +5,21 @@ Owns the rate and the throttle; time is an argument of all that decides. Knows n
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 MEMORY = 5.0
 """Seconds over which the rate is smoothed, or half of the time since the beginning where that is more."""
+DELAY = 0.05
+"""Seconds for which what happens is gathered before it is told."""
 INTERVAL = 0.1
-"""Seconds between two reports of one job."""
+"""Seconds between two reports of one scope, of few jobs."""
+LOOK = 0.000_2
+"""Seconds between two reports for each job: looking at many takes its time."""
 
 Report = Callable[[str, "Progress | None"], None]
-"""Takes a job's name and how far it is, None when it is over; called from any thread, one call after the other."""
+"""Takes the name of a scope and how far its jobs are, None when all are over; from any thread, one call at a time."""
 Later = Callable[[float, Callable[[], None]], None]
 """Calls a function after some seconds, in any thread."""
 
@@ -98,75 +103,131 @@ class Meter:
 
 
 class Throttle:
-    """Decides when something that happens often is told: at once, later, or not by this call.
+    """Decides when something that happens often is told: some time later, or not by this call.
 
-    >>> throttle = Throttle(0.1)
-    >>> throttle.happened(now=0.0), throttle.happened(now=0.02), throttle.happened(now=0.05)
-    (0.0, 0.08, None)
-    >>> throttle.told(now=0.1)
-    >>> throttle.happened(now=0.3)
-    0.0
+    >>> throttle = Throttle()
+    >>> throttle.happened(now=0.0), throttle.happened(now=0.02)
+    (0.05, None)
+    >>> throttle.told(now=0.05)
+    >>> throttle.happened(now=0.06)
+    0.09
     """
 
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._last = -math.inf
-        self._promised = False
+    def __init__(self) -> None:
+        self._next = -math.inf
+        self.promised = False
+        """Whether an earlier call has promised it; looking before asking spares a call."""
 
     def happened(self, now: float) -> float | None:
-        """Return after how many seconds to tell: 0 for now, None where an earlier call has promised it."""
-        if self._promised:
+        """Return after how many seconds to tell; None where an earlier call has promised it."""
+        if self.promised:
             return None
-        wait = self._last + self._interval - now
-        if wait <= 0:
-            self._last = now
-            return 0.0
-        self._promised = True
-        return round(wait, 6)
+        self.promised = True
+        return round(max(self._next - now, DELAY), 6)
 
-    def told(self, now: float) -> None:
-        """Note that what was promised is told."""
-        self._promised = False
-        self._last = now
+    def told(self, now: float, interval: float = INTERVAL) -> None:
+        """Note that what was promised is told, and not again in this interval."""
+        self.promised = False
+        self._next = now + interval
+
+
+class Reported(Protocol):
+    """A job, as far as it is told of."""
+
+    @property
+    def name(self) -> str:
+        """Which it is."""
+
+    @property
+    def counts(self) -> tuple[int, int, int | None]:
+        """Items that were taken, that were answered, and all of them where that is known."""
 
 
 class Reporter:
-    """Tells how far one job is: when it begins, at most ten times a second, and that it is over."""
+    """Tells how far the jobs of one scope are together: at most ten times a second, less often where there are many.
 
-    def __init__(
-        self, name: str, report: Report, progress: Callable[[], Progress], clock: Callable[[], float], later: Later
-    ) -> None:
+    What is over counts as long as others go on, so that the sum does not jump back. When all are over that is told, and
+    then None: at once, but of those that are done before they could be seen with what happens in the next moment.
+    From any thread.
+    """
+
+    def __init__(self, name: str, report: Report, clock: Callable[[], float], later: Later) -> None:
         self._name = name
         self._report = report
-        self._progress = progress
         self._clock = clock
         self._later = later
-        self._throttle = Throttle(INTERVAL)
-        self._over = False
+        self._throttle = Throttle()
+        self._live: dict[str, Reported] = {}
+        self._meter = Meter(clock())
+        self._over_total: int | None = 0
+        self._told = False
+        self._concluded = False
         self._lock = threading.RLock()
 
-    def happened(self) -> None:
-        """Tell, now or a little later. From any thread."""
+    def begun(self, job: Reported) -> None:
+        """A job begins."""
         with self._lock:
-            wait = None if self._over else self._throttle.happened(self._clock())
-            if wait == 0.0:
-                self._report(self._name, self._progress())
-        if wait:
-            self._later(wait, self._tell)
+            if not self._live:
+                self._meter, self._over_total, self._concluded = Meter(self._clock()), 0, False
+            self._live[job.name] = job
 
-    def over(self) -> None:
-        """Tell how far it came and that it is over; nothing is told after that. From any thread."""
+    def answered(self, items: int, failed: int) -> None:
+        """Items of a job were answered, `failed` of them by a failure."""
         with self._lock:
-            if not self._over:
-                self._over = True
-                self._report(self._name, self._progress())
-                self._report(self._name, None)
+            self._meter.add(items, failed, self._clock())
+        self.happened()
+
+    def over(self, job: Reported) -> None:
+        """A job is over; does nothing to one that was over before."""
+        with self._lock:
+            if self._live.pop(job.name, None) is None:
+                return
+            self._over_total = _sum((self._over_total, job.counts[2]))
+            if self._live:
+                return
+            self._meter.end(self._clock())
+            if self._told or self._meter.failed or self._meter.done != self._over_total:
+                self._conclude()
+
+    def happened(self) -> None:
+        """Something has changed that is to be told."""
+        if self._throttle.promised:
+            return
+        with self._lock:
+            wait = self._throttle.happened(self._clock()) if self._live else None
+        if wait is not None:
+            self._later(wait, self._tell)
 
     def _tell(self) -> None:
         with self._lock:
-            self._throttle.told(self._clock())
-            if not self._over:
+            self._throttle.told(self._clock(), max(INTERVAL, len(self._live) * LOOK))
+            if self._live:
+                self._told = True
                 self._report(self._name, self._progress())
+            elif not self._concluded:
+                self._conclude()
+
+    def _conclude(self) -> None:
+        self._report(self._name, self._progress())
+        self._report(self._name, None)
+        self._told = False
+        self._concluded = True
+
+    def _progress(self) -> Progress:
+        counts = [job.counts for job in self._live.values()]
+        running = sum(taken - done for taken, done, _ in counts)
+        total = _sum([self._over_total, *(total for _, _, total in counts)])
+        return self._meter.progress(max(running, 0), total, self._clock())
+
+
+def _sum(totals: Iterable[int | None]) -> int | None:
+    """Return the sum; None where one is not known."""
+    known = 0
+    for total in totals:
+        if total is None:
+            return None
+        known += total
+    return known
 
 
 def in_a_thread(seconds: float, call: Callable[[], None]) -> None:

@@ -17,20 +17,20 @@ class Tally:
     def __init__(self, state: State) -> None:
         self._state = state
         self._jobs: dict[str, dict[str, Progress]] = {}
-        """By signal and name of a job, as long as one of them lives: how far it is."""
+        """By signal and name of a scope, as long as one of its jobs lives: how far they are."""
         self._live: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
-    def report(self, signal: str, job: str, progress: Progress | None) -> None:
-        """Take what a job reports; None when it is over."""
+    def report(self, signal: str, scope: str, progress: Progress | None) -> None:
+        """Take what the jobs of a scope report; None when all are over."""
         with self._lock:
             jobs, live = self._jobs.setdefault(signal, {}), self._live.setdefault(signal, set())
             if progress is not None:
-                jobs[job] = progress
-                live.add(job)
+                jobs[scope] = progress
+                live.add(scope)
                 self._state[signal] = added(list(jobs.values()))
                 return
-            live.discard(job)
+            live.discard(scope)
             if not live:
                 # What is over counts as long as others go on, so that the sum does not jump back.
                 del self._jobs[signal], self._live[signal]

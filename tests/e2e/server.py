@@ -78,8 +78,8 @@ class Process:
 class Server(Process):
     """A running `databench`: its URL, what it printed, and its processes."""
 
-    def __init__(self, analyses: Path = PROBES, *options: str) -> None:
-        super().__init__("serve", str(analyses), "--port", "0", *options)
+    def __init__(self, analyses: Path = PROBES, *options: str, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__("serve", str(analyses), "--port", "0", *options, environment=environment)
         self.url = self.expect(r"^  (http://\S+)$").group(1)
         self.everybody = [psutil.Process(self.process.pid), *self._children()]
 

@@ -8,6 +8,7 @@ import pytest
 from databench.wire import codec, dispatch
 from databench.wire.chunks import Failure
 from databench.wire.dispatch import CLIENT_SILENCE, WORKER_SILENCE, Dispatcher
+from databench.wire.endings import LEAD
 from databench.wire.messages import (
     FROM_BROKER,
     PROTOCOL_VERSION,
@@ -127,6 +128,15 @@ def test_a_beat_keeps_a_worker_alive(broker: Broker) -> None:
         broker.now += WORKER_SILENCE - 1
         assert broker.say(b"w", Beat()) == []
         assert broker.wait(0) == []
+
+
+def test_the_next_tick_is_when_a_slot_is_about_to_be_free_where_a_chunk_waits_for_one(broker: Broker) -> None:
+    broker.say(b"r", SUBMIT)
+    broker.say(b"w", Done("j", 0, 0.05, b""))
+    for chunk in (1, 2):
+        broker.say(b"r", replace(SUBMIT, chunk=chunk))
+    assert broker.dispatcher.next_tick == pytest.approx(broker.now + 0.05 - LEAD)
+    assert broker.wait(0.05 - LEAD) == [(b"w", Run("j", 2, "m:f", 0.0, None), b"")]
 
 
 def test_the_next_tick_is_when_somebody_could_be_gone(broker: Broker) -> None:

@@ -17,6 +17,7 @@ from databench.wire.jobevents import (
     ClientGone,
     Deliver,
     Drop,
+    Due,
     Event,
     Fail,
     Instruction,
@@ -231,6 +232,15 @@ class AnyOrder(RuleBasedStateMachine):
                 self.tell(ChunkLost(worker, job, chunk, "exit code 1"))
             case _:
                 self.tell(ChunkReturned(worker, job, chunk))
+
+    @rule()
+    @precondition(lambda self: self.table.due is not None)
+    def wait(self) -> None:
+        due = self.table.due
+        assert due is not None
+        self.now = max(self.now, due)
+        self.tell(Due())
+        assert self.table.due is None or self.table.due > self.now
 
     @rule(job=JOBS)
     def cancel(self, job: str) -> None:

@@ -16,7 +16,7 @@ from databench.wire.jobevents import (
     WorkerGone,
     WorkerJoined,
 )
-from databench.wire.jobstate import AHEAD
+from databench.wire.jobstate import AHEAD, AHEAD_BYTES
 from databench.wire.jobtable import JobTable
 from tests.wire.table import after, assigned, submitted
 
@@ -138,9 +138,16 @@ def short_ones(slots: int = 1) -> JobTable:
 
 def test_a_slot_gets_its_next_chunks_before_it_is_idle_where_they_are_short() -> None:
     table = short_ones()
-    out = [table.handle(submitted(chunk), 0.2) for chunk in range(1, 30)]
+    out = [table.handle(submitted(chunk), 0.2) for chunk in range(1, 20 + AHEAD)]
     assert sum(map(len, out)) == 1 + AHEAD
     assert table.handle(ChunkDone(b"w", "j", 1, 0.0001, b""), 0.3)[1:] == [assigned(2 + AHEAD)]
+
+
+@pytest.mark.parametrize(("size", "ahead"), [(AHEAD_BYTES // 4, 4), (AHEAD_BYTES, 1), (AHEAD_BYTES + 1, 0)])
+def test_of_large_payloads_fewer_are_sent_ahead(size: int, ahead: int) -> None:
+    table = short_ones()
+    out = [table.handle(Submitted(b"c", "j", chunk, "m:j", bytes(size)), 0.2) for chunk in range(1, 9)]
+    assert sum(map(len, out)) == 1 + ahead
 
 
 def test_nothing_is_sent_ahead_before_it_is_known_how_long_it_takes_or_where_it_is_long() -> None:
@@ -152,7 +159,7 @@ def test_nothing_is_sent_ahead_before_it_is_known_how_long_it_takes_or_where_it_
 def test_short_chunks_do_not_wait_behind_long_ones() -> None:
     table = short_ones(slots=2)
     table.handle(submitted(0, job="long"), 0.2)
-    sent = [table.handle(submitted(chunk), 0.2) for chunk in range(1, 30)]
+    sent = [table.handle(submitted(chunk), 0.2) for chunk in range(1, 20 + AHEAD)]
     assert sum(map(len, sent)) == 1 + AHEAD
     table.handle(submitted(1, job="long"), 0.2)
     assert [each for out in sent for each in out] == [assigned(chunk) for chunk in range(1, 2 + AHEAD)]

@@ -54,11 +54,11 @@ class Faults:
         await self._plant.until(lambda: self._plant.engine.capacity == FEWEST * SLOTS)
 
     async def strike(self, count: int) -> None:
-        """Let so many things go wrong, at a steady rate where the machine starts workers as fast as they die."""
+        """Let so many things go wrong at a steady rate, or as many as there are workers for in twice the time."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
         tick = 0
-        while self.struck.total() < count:
+        while self.struck.total() < count and tick < 2 * count:
             possible = [fault for fault in self._faults if self._possible(fault)]
             if possible:
                 [fault] = self._dice.choices(possible, [self._weight(fault) for fault in possible])
@@ -86,11 +86,8 @@ class Faults:
         """Whether a fault can be done now, and leaves somebody who works."""
         if fault == self.join:
             return len(self._workers) < MOST
-        if fault == self.kill_broker:
-            return self._plant.engine.capacity > 0
-        if fault == self.kill_slot:
-            return bool(self._at_work())
-        return len(self._at_work()) > (FEWEST if fault == self.leave else FEWEST - 1)
+        working = len(self._at_work()) if self._plant.engine.capacity else 0
+        return working > (FEWEST if fault == self.leave else FEWEST - 1)
 
     # The faults
 

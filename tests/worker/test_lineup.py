@@ -63,6 +63,18 @@ def test_what_waits_behind_a_chunk_that_is_long_goes_back() -> None:
     assert line.answered(0, key(1), 1.0) == (False, [])
 
 
+def test_what_comes_late_waits_behind_the_chunk_that_runs_longest_and_no_longer_than_others() -> None:
+    line = lineup(2)
+    line.take(chunk(0), 0.0, 2)
+    line.take(chunk(1), 0.01, 2)
+    [given] = line.take(chunk(2), 1.0, 2)
+    assert isinstance(given, Give)
+    assert line.answered(given.slot, key(0), 1.0 + SHORT / 2) == (True, [])
+    line.take(chunk(3), 1.0 + SHORT / 2, 2)
+    assert line.due() == 1.0 + 1.5 * SHORT
+    assert line.tick(1.0 + SHORT) == []
+
+
 def test_a_chunk_has_its_time_from_when_it_is_first_in_line() -> None:
     line = lineup()
     line.take(chunk(0), 0.0, 1)

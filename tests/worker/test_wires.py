@@ -105,7 +105,7 @@ async def test_the_chunks_of_a_host_that_falls_silent_run_elsewhere_and_its_late
         first = await pipe.open()
         for relay in wire.relays:
             relay.stall()
-        await plant.worker()
+        await plant.start_worker()
         assert await held != first
         for relay in wire.relays:
             relay.resume()

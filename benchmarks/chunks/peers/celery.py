@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from itertools import chain
 from typing import Any
 
+import celery.exceptions
 from celery import Celery
 from celery.result import ResultSet
 
@@ -51,7 +52,11 @@ class CeleryPool(Pool):
 
     def completed(self, task: Task, items: Sequence[Any]) -> Iterable[Any]:
         results = ResultSet([REGISTERED[task].delay(item) for item in items])
-        return (each["result"] for _, each in results.iter_native(timeout=PATIENCE))
+        try:
+            for _, each in results.iter_native(timeout=PATIENCE):
+                yield each["result"]
+        except celery.exceptions.TimeoutError:
+            raise TimeoutError from None
 
     def submit(self, task: Task, item: Any) -> Callable[[], Any]:
         return REGISTERED[task].delay(item).get

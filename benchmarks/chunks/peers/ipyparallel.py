@@ -1,5 +1,6 @@
 """ipyparallel: a controller, and engines of one slot each, balanced."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +22,7 @@ class IpyparallelPool(Pool):
         super().__init__(workers, slots, lossless)
         self._directory = tempfile.TemporaryDirectory()
         os.environ["IPYTHONDIR"] = self._directory.name
-        self._cluster = ipyparallel.Cluster(n=self.slots, log_level="ERROR")
+        self._cluster = ipyparallel.Cluster(n=self.slots, log_level=logging.ERROR)
         self._client = self._cluster.start_and_connect_sync()
         self._balanced = self._client.load_balanced_view()
         self._balanced.retries = RETRIES if lossless else 0

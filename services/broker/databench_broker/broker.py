@@ -24,6 +24,8 @@ class Broker:
     def __init__(self, bus: str, name: str) -> None:
         where = addresses(bus)
         self._dispatcher = Dispatcher(name)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
         self._forwarder = Forwarder(where)
         try:
             self._router = Router(where, self)
@@ -46,17 +48,38 @@ class Broker:
 
     def outgoing(self) -> Iterable[Outgoing]:
         """Return what is to be sent."""
+        self._schedule()
         return self._dispatcher.outgoing()
 
     async def run(self) -> None:
         """Look after the members until cancelled."""
         while True:
             await asyncio.sleep(TICK)
-            self._router.drain()
-            self._dispatcher.tick(time.monotonic())
-            self._router.flush()
+            self._tick()
+
+    def _tick(self) -> None:
+        self._router.drain()
+        self._dispatcher.tick(time.monotonic())
+        self._router.flush()
+
+    def _schedule(self) -> None:
+        """Have the timer ring where something is due before the next look; early is harmless."""
+        due = self._dispatcher.next_tick
+        if due is None or due > self._loop.time() + TICK:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._tick()
 
     def close(self) -> None:
         """Unbind the bus."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._router.close()
         self._forwarder.close()

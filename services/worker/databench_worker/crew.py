@@ -23,7 +23,7 @@ log = logging.getLogger("databench.worker")
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 10.0
-WAITING = 16
+WAITING = 64
 """Chunks for each slot that the crew takes at most; the broker stays far below."""
 
 
@@ -44,6 +44,9 @@ class Told(Protocol):
 
     def usable_changed(self, slots: int) -> None:
         """The crew has another number of usable slots."""
+
+    def settled(self) -> None:
+        """All that has happened by now is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,7 @@ class Crew:
             if (slot := self._slots.get(number)) is not None:
                 slot.flush()
         self._unsent.clear()
+        self._told.settled()
         self._schedule()
         if self._quiet is not None and not self._lineup.chunks and not self._quiet.done():
             self._quiet.set_result(None)

@@ -4,7 +4,7 @@ Events in, instructions out; it knows no processes, no messages and no clock (ti
 
 Rule 1: a slot runs its chunks in order; the first of them runs, what is behind it was sent ahead.
 Rule 2: each chunk is answered, lost, timed out or returned once, unless it is dropped.
-Rule 3: behind a chunk that turns out to be long nothing stays: it is returned, to run elsewhere.
+Rule 3: nothing waits for long behind a chunk: it is returned, to run elsewhere.
 Rule 4: a dropped chunk has a moment to finish, which costs less than another slot; then its slot ends.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 SHORT = 0.02
-"""Seconds after which what waits behind a chunk is returned."""
+"""Seconds that a chunk waits behind one that runs; then it is returned."""
 GRACE = 0.05
 """Seconds from its beginning that a chunk has before its slot is ended when it is dropped."""
 
@@ -82,6 +82,7 @@ Instruction = Give | Withdraw | End | Return | Lose | TimeOut
 @dataclass(slots=True, eq=False)
 class _Place:
     chunk: Chunk
+    given: float
     wanted: bool = True
 
 
@@ -142,7 +143,7 @@ class Lineup:
     def take(self, chunk: Chunk, now: float, slots: int) -> list[Instruction]:
         """Run a chunk in an idle slot; else, where all `slots` are there, behind another; else in the next slot."""
         open_lines = [line for line in self._lines.values() if self._takes(line)]
-        line = min(open_lines, key=lambda line: (len(line.places), -line.since), default=None)
+        line = min(open_lines, key=_readiness, default=None)
         self._waiting.append(chunk)
         if line is None or (line.places and self.ready < slots):
             return []
@@ -204,7 +205,7 @@ class Lineup:
                 first.wanted = False
                 del self._where[first.chunk.key]
                 out += [TimeOut(first.chunk.key, first.chunk.timeout), *self._end(line)]
-            if now >= line.since + SHORT and not line.ending:
+            if not line.ending and (wait := _wait(line)) is not None and now >= wait:
                 out += self._hand_back(line)
         return out
 
@@ -214,7 +215,7 @@ class Lineup:
     def _give(self, line: _Line, chunk: Chunk, now: float) -> Instruction:
         if not line.places:
             line.since = now
-        line.places.append(_Place(chunk))
+        line.places.append(_Place(chunk, now))
         line.given += 1
         self._where[chunk.key] = line
         return Give(line.slot, chunk)
@@ -241,6 +242,17 @@ class Lineup:
         return out
 
 
+def _readiness(line: _Line) -> tuple[int, float]:
+    """Sorts lines: an idle slot first, of these the one that worked last, else who is likely to be idle first."""
+    return len(line.places), line.since if line.places else -line.since
+
+
+def _wait(line: _Line) -> float | None:
+    """Return until when what is behind the first may wait; None where nothing is."""
+    behind = next((place.given for place in islice(line.places, 1, None) if place.wanted), None)
+    return None if behind is None else max(line.since, behind) + SHORT
+
+
 def _due(line: _Line) -> float | None:
     if line.ending or not line.places:
         return None
@@ -248,6 +260,4 @@ def _due(line: _Line) -> float | None:
     if not first.wanted:
         return line.since + GRACE
     limit = line.since + first.chunk.timeout if first.chunk.timeout else None
-    if any(place.wanted for place in islice(line.places, 1, None)):
-        return line.since + SHORT if limit is None else min(line.since + SHORT, limit)
-    return limit
+    return min((due for due in (limit, _wait(line)) if due is not None), default=None)

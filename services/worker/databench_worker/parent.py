@@ -166,7 +166,6 @@ class Worker:
         """Pass an answer on."""
         if self._joined:
             self._outbox.pass_on(b"", envelope, payload)
-            self._send_soon()
 
     def failed(self, key: Key, reason: str, failure: Failure) -> None:
         """Answer for a slot that cannot."""
@@ -184,6 +183,10 @@ class Worker:
     def usable_changed(self, slots: int) -> None:
         """Tell how many slots there are."""
         self._send(Slots(slots))
+
+    def settled(self) -> None:
+        """Send it, in one go."""
+        self._flush()
 
     def _join(self) -> None:
         if self._bus is None or not self._crew.ready.is_set() or self._stopping:

@@ -74,12 +74,12 @@ class Dispatcher:
         self._table = JobTable()
         self._outbox = Outbox()
         self._members: dict[bytes, _Member] = {}
-        self._next_tick: float | None = None
+        self._next_expiry: float | None = None
 
     @property
     def next_tick(self) -> float | None:
         """The time at which `tick` should be called; None while there is nobody to watch."""
-        return self._next_tick
+        return min((time for time in (self._next_expiry, self._table.due) if time is not None), default=None)
 
     @property
     def capacity(self) -> int:
@@ -102,11 +102,12 @@ class Dispatcher:
             self._take(sender, message, own_payload, now)
 
     def tick(self, now: float) -> None:
-        """Let go of members that have been silent for too long."""
+        """Let go of members that have been silent for too long, and give chunks to slots that are about to be free."""
+        self._perform(self._table.handle(jobevents.Due(), now))
         for identity, member in list(self._members.items()):
             if now >= member.seen + member.limit:
                 self._gone(identity, f"the worker {member.name} was silent for {member.limit:g} s", now)
-        self._next_tick = min((member.seen + member.limit for member in self._members.values()), default=None)
+        self._next_expiry = min((member.seen + member.limit for member in self._members.values()), default=None)
 
     def disconnected(self, identity: bytes, now: float) -> None:
         """Learn that a connection was closed, and with it what was under way lost.
@@ -160,7 +161,7 @@ class Dispatcher:
             self._perform(self._table.handle(jobevents.ClientGone(sender), now))
         member = self._members[sender] = _Member(join.name, join.kind == "worker", now)
         expires = now + member.limit
-        self._next_tick = expires if self._next_tick is None else min(self._next_tick, expires)
+        self._next_expiry = expires if self._next_expiry is None else min(self._next_expiry, expires)
         self._outbox.add(sender, Joined(self._broker))
         if member.worker:
             self._perform(self._table.handle(jobevents.WorkerJoined(sender, join.slots), now))

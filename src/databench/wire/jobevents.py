@@ -35,6 +35,11 @@ class WorkerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """The time has come that the table named."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClientGone:
     """Nobody waits for this client's jobs any more."""
 
@@ -117,6 +122,7 @@ Event = (
     | ChunkFailed
     | ChunkLost
     | ChunkReturned
+    | Due
 )
 
 

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import inf
 
 from databench.errors import LocalProtocolError
 from databench.wire.chunks import AIM
@@ -12,8 +13,10 @@ SHORT = 0.02
 """Seconds below which chunks are short: a slot gets its next ones before it is idle."""
 AHEAD_TIME = 0.01
 """Seconds of work that a slot gets ahead, where one chunk is not more already."""
-AHEAD = 8
+AHEAD = 32
 """Chunks that a slot gets ahead at most."""
+AHEAD_BYTES = 2**20
+"""Bytes of their payloads, if all are like the next one. A larger one takes its time on the way in any case."""
 KINDS_LIMIT = 256
 """Tasks of which a group remembers how long their chunks take."""
 
@@ -135,6 +138,10 @@ class Chunk:
     started: float = 0.0
     expected: float = 0.0
     long: bool = False
+    ends: float = inf
+    """When its slot may get another one, where that is known (endings)."""
+    ending: bool = False
+    """Whether that time has come."""
     patient: bool = False
     """Whether it was sent ahead and came back: it waits for a slot that is free."""
 
@@ -156,6 +163,8 @@ class Worker:
     """In the order in which they were assigned: the first ones, as many as there are slots, run."""
     long: int = 0
     """How many of these are not short."""
+    ending: int = 0
+    """How many of these are about to end."""
 
     @property
     def free(self) -> int:
@@ -166,7 +175,8 @@ class Worker:
         """Return how much room there is for this chunk behind those that run, as a share of the slots."""
         if self.leaving or not self.slots:
             return 0.0
-        return (chunk.pace.ahead * (self.slots - self.long) + self.free) / self.slots
+        ahead = min(chunk.pace.ahead, AHEAD_BYTES // max(len(chunk.payload), 1))
+        return (ahead * (self.slots - self.long) + self.ending + self.free) / self.slots
 
 
 @dataclass(slots=True)

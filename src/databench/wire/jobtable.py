@@ -5,12 +5,17 @@ no sockets, no bytes of messages and no clock (time is an argument).
 
 Rule 1: a chunk that was submitted is answered exactly once, by Deliver or by Fail, unless it is cancelled.
 Rule 2: only the worker that a chunk is assigned to may answer for it; what others send is late and dropped.
-Rule 3: a worker has no more chunks than slots, but for a few ahead of them where all are short.
+Rule 3: a worker has no more chunks than slots, but for a few ahead of them where all are short, and one behind each
+that is about to end.
 Rule 4: the next chunk comes from the group (session) that has had the least slot time, there from a job of the
 highest priority, and among these from the one that has had the least; who is even takes turns.
 """
 
+from itertools import islice
+from math import inf
+
 from databench.wire.chunks import Failure
+from databench.wire.endings import Endings
 from databench.wire.fairshare import Turns
 from databench.wire.jobevents import (
     Assign,
@@ -32,14 +37,12 @@ from databench.wire.jobevents import (
     WorkerJoined,
     WorkerLeft,
 )
-from databench.wire.jobstate import AHEAD, SHORT, Chunk, Group, Job, Load, Move, Worker
+from databench.wire.jobstate import AHEAD, AHEAD_BYTES, SHORT, Chunk, Group, Job, Load, Move, Worker
 
 QUEUE_LIMIT = 4096
 """Unfinished chunks that one client may have; further ones are refused."""
 BYTES_LIMIT = 256 * 2**20
 """Bytes of their payloads; further chunks are refused, except for one alone."""
-AHEAD_BYTES = 2**20
-"""Bytes of the largest payload that is sent ahead: a large one takes its time on the way in any case."""
 COST = 0.0002
 """Seconds of slot time that a chunk is charged besides its own, so that a million empty ones are not free."""
 IDLE_GROUPS = 1024
@@ -61,12 +64,19 @@ class JobTable:
         self._groups: dict[tuple[bytes, str], Group] = {}
         self._clients: dict[bytes, Load] = {}
         self._turns: Turns[Group] = Turns()
+        self._queued = 0
+        self._endings = Endings()
         self._floor = 0.0
 
     @property
     def unfinished(self) -> int:
         """Chunks that are not yet answered."""
         return sum(load.chunks for load in self._clients.values())
+
+    @property
+    def due(self) -> float | None:
+        """When to tell that time has passed (`Due`): somebody waits, and a slot is about to be free then."""
+        return self._endings.due() if self._queued else None
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """Take in what happened and return what is to be done, in this order."""
@@ -95,6 +105,8 @@ class JobTable:
                 self._gone(name, reason, now, out)
         if isinstance(event, (WorkerJoined, SlotsChanged, WorkerLeft, WorkerGone)):
             self._count_slots(out)
+        for chunk in self._endings.proceed(now):
+            self._in_line(chunk.job, now)  # who came meanwhile goes first, as when it has ended
         self._assign(now, out)
         return out
 
@@ -195,10 +207,11 @@ class JobTable:
         for chunk in list(job.chunks.values()):
             if chunk.worker is not None:
                 out.append(Drop(chunk.worker.name, job.name, chunk.number))
-                self._release(chunk, now - chunk.started)
+                self._release(chunk, now - chunk.started, now)
             chunk.move(Move.CANCEL)
             self._settle(chunk)
         job.group.queued -= len(job.queue)
+        self._queued -= len(job.queue)
         job.queue.clear()
         del self._jobs[job.name]
         self._in_line(job, now)
@@ -216,16 +229,17 @@ class JobTable:
         begins = not job.waiting
         (job.queue.appendleft if first else job.queue.append)(chunk)
         group.queued += 1
+        self._queued += 1
         if begins or first:
             self._in_line(job, now)
 
     def _requeue(self, chunk: Chunk, move: Move, seconds: float, now: float) -> None:
-        self._release(chunk, seconds)
+        self._release(chunk, seconds, now)
         chunk.move(move)
         self._queue(chunk, now, first=True)
 
     def _finish(self, chunk: Chunk, move: Move, seconds: float, now: float) -> None:
-        self._release(chunk, seconds)
+        self._release(chunk, seconds, now)
         chunk.move(move)
         self._settle(chunk)
         job = chunk.job
@@ -243,12 +257,19 @@ class JobTable:
         if not load.chunks:
             del self._clients[client]
 
-    def _release(self, chunk: Chunk, seconds: float) -> None:
+    def _release(self, chunk: Chunk, seconds: float, now: float) -> None:
         """Take a chunk from its worker, and charge for the slot time that it really had."""
         assert chunk.worker is not None
-        del chunk.worker.chunks[chunk]
-        chunk.worker.long -= chunk.long
+        worker = chunk.worker
+        del worker.chunks[chunk]
+        worker.long -= chunk.long
+        self._endings.end(chunk)
         chunk.worker = None
+        if worker.long and len(worker.chunks) >= worker.slots > 0:
+            # The first of those ahead begins in the place of this one, unless it runs already.
+            follower = next(islice(worker.chunks, worker.slots - 1, None))
+            if follower.ends == inf:
+                self._endings.begin(follower, now)
         for account in (chunk.job.account, chunk.job.group.account):
             account.end(chunk.started, chunk.expected, max(seconds, 0.0) + COST)
 
@@ -268,11 +289,14 @@ class JobTable:
             self._floor, group.floor = group.account.used(now), job.account.used(now)
             chunk = job.queue.popleft()
             group.queued -= 1
+            self._queued -= 1
             chunk.move(Move.ASSIGN)
             chunk.worker, chunk.started = worker, now
             chunk.expected, chunk.long = chunk.pace.mean + COST, chunk.pace.mean >= SHORT
             worker.chunks[chunk] = None
             worker.long += chunk.long
+            if worker.free >= 0:
+                self._endings.begin(chunk, now)
             job.account.begin(now, chunk.expected)
             group.account.begin(now, chunk.expected)
             self._in_line(job, now)
@@ -286,12 +310,12 @@ class JobTable:
         return False
 
     def _place(self, chunk: Chunk) -> Worker | None:
-        """Return the worker with most free slots, else where there is most room to send a short chunk ahead."""
+        """Return the worker with most free slots, else where there is most room to send the chunk ahead."""
         best, most = None, 0.0
         for worker in self._workers.values():
             if (free := worker.free) > most:
                 best, most = worker, free
-        if best is not None or chunk.patient or not chunk.pace.ahead or len(chunk.payload) > AHEAD_BYTES:
+        if best is not None or chunk.patient or len(chunk.payload) > AHEAD_BYTES:
             return best
         for worker in self._workers.values():
             if (room := worker.room_ahead(chunk)) > most:

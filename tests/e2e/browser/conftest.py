@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.browser.chromium import launch
 from tests.e2e.browser.tabs import Tabs
+from tests.e2e.queues import NOWHERE
 from tests.e2e.server import Server
 
 ANALYSES = Path(__file__).parents[3] / "analyses"
@@ -27,7 +28,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def gallery() -> Iterator[Server]:
     """The gallery, with one worker of four slots."""
-    with Server(ANALYSES, "--workers", "1", "--slots", "4") as running:
+    with Server(ANALYSES, "--workers", "1", "--slots", "4", environment=NOWHERE) as running:
         yield running
     assert "Traceback" not in running.output, running.output
 

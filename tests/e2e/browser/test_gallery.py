@@ -36,9 +36,9 @@ def signal(page: Page, name: str) -> Locator:
 def test_the_index_shows_every_analysis_with_its_picture_and_its_formulas(tabs: Tabs) -> None:
     page = tabs.open("/")
     cards = page.locator(".cards > li")
-    expect(cards).to_have_count(6)
+    expect(cards).to_have_count(7)
     page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
-    expect(cards.locator("img")).to_have_count(6)
+    expect(cards.locator("img")).to_have_count(7)
     expect(page.locator("mjx-container").first).to_be_visible()
     assert "\\(" not in page.locator("main").inner_text()
     for name in ("mpld3Drag", "mpld3PointLabel", "mpld3pi", "simplepi", "slowpi", "together"):
@@ -170,6 +170,20 @@ def test_needles_are_thrown_together(tabs: Tabs) -> None:
     other.get_by_role("button", name="Sweep").click()
     for page in (one, other):
         page.wait_for_function(SWEPT)
+
+
+def test_a_pool_computes_a_picture_and_a_click_looks_closer(tabs: Tabs) -> None:
+    page = tabs.open("/poolpi/")
+    expect(signal(page, "state:done")).to_have_text("70")
+    expect(page.locator("#pi")).to_have_text("3.141593")
+    expect(page.locator("#progress")).to_have_js_property("position", 1)
+    expect(page.locator("#neck")).to_be_visible()
+    dark = page.evaluate("[...document.getElementById('set').getContext('2d').getImageData(300, 256, 1, 1).data]")
+    assert dark == [0x12, 0x32, 0x4A, 255]
+    page.locator("#set").click(position={"x": 40, "y": 40})
+    page.wait_for_function("databench.state.get('span') === 1.3 && databench.state.get('done') === 70")
+    expect(page.locator("#neck")).to_be_hidden()
+    expect(page.locator("#log")).to_be_empty()
 
 
 def test_what_is_not_there_is_told_with_what_is(tabs: Tabs) -> None:

@@ -12,6 +12,9 @@ READY = {
     "/mpld3PointLabel/": "#fractions svg.mpld3-figure",
     "/mpld3Drag/": "#figure svg.mpld3-figure",
     "/slowpi/": "#workers tr",
+    "/poolpi/": "#necks td",
+    "/rqpi/": "#missing:not(:empty)",
+    "/celerypi/": "#missing:not(:empty)",
     "/nothing/": ".cards img",
 }
 """Every kind of page, and what is there once it is complete."""

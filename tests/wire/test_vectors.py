@@ -51,7 +51,7 @@ def value_of(noted: Any) -> Any:
             if dtype.startswith("<c"):
                 values = [complex(*parts) for parts in values]
             if dtype.startswith("<M"):
-                values = [np.datetime64(text or "NaT") for text in values]
+                values = [np.datetime64(text or "NaT", "ms") for text in values]
             return np.array([value_of(part) for part in values], dtype=dtype).reshape(shape)
         case dict():
             return {key: value_of(part) for key, part in noted.items()}

@@ -1,9 +1,12 @@
-"""For all tests: where continuous integration runs them, a test that is skipped has failed."""
+"""For all tests: a live analysis, and where continuous integration runs them, a test that is skipped has failed."""
 
 import os
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
+
+import databench
+from tests.author import Live, declared, living
 
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -28,3 +31,17 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _refuse_skip(report)
     return report
+
+
+@pytest.fixture
+def pi() -> Iterator[databench.Analysis]:
+    """An analysis for one test."""
+    with declared("handled") as analysis:
+        yield analysis
+
+
+@pytest.fixture
+async def live(pi: databench.Analysis) -> AsyncIterator[Live]:
+    """Its session, with a page that looks at it."""
+    async with living(pi) as live:
+        yield live

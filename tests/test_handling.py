@@ -3,29 +3,16 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 import databench
 from databench.handling import NULL
 from databench.wire.log import BOUNDS, RESERVED
-from tests.author import Live, declared, living
+from tests.author import Live
 
 WINDOW = BOUNDS.window
 KEPT = BOUNDS.safe
-
-
-@pytest.fixture
-def pi() -> Iterator[databench.Analysis]:
-    with declared("handled") as analysis:
-        yield analysis
-
-
-@pytest.fixture
-async def live(pi: databench.Analysis) -> AsyncIterator[Live]:
-    async with living(pi) as live:
-        yield live
 
 
 async def test_a_plain_handler_runs_in_a_thread_and_an_async_one_on_the_loop(

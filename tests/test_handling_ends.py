@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 import databench
 from databench.wire.log import BOUNDS
-from tests.author import Live, declared, living
+from tests.author import Live
 
 WINDOW = BOUNDS.window
 KEPT = BOUNDS.safe
@@ -18,18 +17,6 @@ KEPT = BOUNDS.safe
 @databench.task
 def half(number: int) -> float:
     return number / 2
-
-
-@pytest.fixture
-def pi() -> Iterator[databench.Analysis]:
-    with declared("handled") as analysis:
-        yield analysis
-
-
-@pytest.fixture
-async def live(pi: databench.Analysis) -> AsyncIterator[Live]:
-    async with living(pi) as live:
-        yield live
 
 
 def raising(pi: databench.Analysis, error: BaseException) -> None:

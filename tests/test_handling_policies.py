@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 import pytest
@@ -12,7 +12,7 @@ from pydantic import Field
 import databench
 from databench.signals import current_session
 from databench.wire.log import BOUNDS
-from tests.author import Live, declared, living
+from tests.author import Live, living
 
 BLOCKED = threading.Event()
 
@@ -23,12 +23,6 @@ WINDOW = BOUNDS.window
 def blocked(number: int) -> int:
     BLOCKED.wait(10)
     return number
-
-
-@pytest.fixture
-def pi() -> Iterator[databench.Analysis]:
-    with declared("handled") as analysis:
-        yield analysis
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
 import pytest
@@ -12,19 +11,7 @@ import databench
 from databench.policies import Policy
 from databench.requests import LARGEST
 from databench.wire.messages import HELD
-from tests.author import Live, declared, living
-
-
-@pytest.fixture
-def pi() -> Iterator[databench.Analysis]:
-    with declared("stateful") as analysis:
-        yield analysis
-
-
-@pytest.fixture
-async def live(pi: databench.Analysis) -> AsyncIterator[Live]:
-    async with living(pi) as live:
-        yield live
+from tests.author import Live
 
 
 async def known(live: Live, expected: dict[str, object]) -> None:

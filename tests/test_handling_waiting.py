@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -10,19 +9,7 @@ import databench
 from databench import handling
 from databench.threadpool import Threads
 from databench.wire.messages import HELD, HELD_BYTES
-from tests.author import Live, declared, living
-
-
-@pytest.fixture
-def pi() -> Iterator[databench.Analysis]:
-    with declared("handled") as analysis:
-        yield analysis
-
-
-@pytest.fixture
-async def live(pi: databench.Analysis) -> AsyncIterator[Live]:
-    async with living(pi) as live:
-        yield live
+from tests.author import Live
 
 
 async def test_all_that_a_page_held_back_waits_its_turn_and_beyond_that_a_signal_is_refused(

@@ -1,7 +1,6 @@
 """What pages are told of jobs: added up by signal, from any thread, and how they ended until the next one begins."""
 
 import threading
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -11,7 +10,7 @@ from databench.progress import Progress
 from databench.session import Session
 from databench.state import State
 from databench.tally import Tally
-from tests.author import Live, declared, living
+from tests.author import Live
 
 
 @databench.task
@@ -34,18 +33,6 @@ def fails_at(number: int, at: int) -> int:
     if number == at:
         raise ValueError(number)
     return number
-
-
-@pytest.fixture
-def pi() -> Iterator[databench.Analysis]:
-    with declared("tallied") as analysis:
-        yield analysis
-
-
-@pytest.fixture
-async def live(pi: databench.Analysis) -> AsyncIterator[Live]:
-    async with living(pi) as live:
-        yield live
 
 
 def far(

@@ -79,7 +79,10 @@ class Dispatcher:
     @property
     def next_tick(self) -> float | None:
         """The time at which `tick` should be called; None while there is nobody to watch."""
-        return min((time for time in (self._next_expiry, self._table.due) if time is not None), default=None)
+        due, expiry = self._table.due, self._next_expiry
+        if due is None or expiry is None:
+            return expiry if due is None else due
+        return min(due, expiry)
 
     @property
     def capacity(self) -> int:

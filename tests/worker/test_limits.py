@@ -94,6 +94,16 @@ async def test_a_short_job_does_not_wait_behind_long_chunks_that_were_thought_sh
     assert not long.here
 
 
+async def test_a_result_does_not_wait_for_the_long_chunk_behind_it(bench: Bench, chores: ModuleType) -> None:
+    await bench.hire("w1")
+    for _ in range(5):
+        await bench.submit(chores.sleep, 0.0)
+    short = [bench.submit(chores.sleep, 0.0) for _ in range(5)]
+    long = bench.submit(chores.sleep, 600.0)
+    assert len({await answer for answer in short}) == 1
+    assert not long.here
+
+
 async def test_cancelled_chunks_that_were_sent_ahead_end_no_slot(bench: Bench, chores: ModuleType) -> None:
     await bench.hire("w1")
     pid = await bench.submit(chores.sleep, 0.0)

@@ -17,7 +17,7 @@ from databench.wire.messages import Done, Drop, Failed, Returned, Slots
 from databench_worker.forks import Nursery, NurseryLostError, Slot
 from databench_worker.lineup import Chunk, End, Give, Instruction, Key, Lineup, Lose, Return, TimeOut, Withdraw
 from databench_worker.memory import in_words
-from databench_worker.pipe import Frame, laid_out
+from databench_worker.pipe import Frame
 
 log = logging.getLogger("databench.worker")
 
@@ -177,7 +177,7 @@ class Crew:
                 if self._lineup.ready >= self._plan.slots:
                     self.ready.set()
                 continue
-            assert isinstance(answer, Done | Failed | Returned)
+            assert isinstance(answer, (Done, Failed, Returned))
             self._useful.add(slot.number)
             wanted, out = self._lineup.answered(slot.number, (answer.job, answer.chunk), now)
             if wanted and not isinstance(answer, Returned):
@@ -215,9 +215,9 @@ class Crew:
         for instruction in instructions:
             match instruction:
                 case Give(slot, chunk):
-                    self._send(slot, laid_out(chunk.envelope, chunk.payload))
+                    self._send(slot, chunk.envelope, chunk.payload)
                 case Withdraw(slot, key):
-                    self._send(slot, laid_out(codec.encode(Drop(*key))))
+                    self._send(slot, codec.encode(Drop(*key)))
                 case End(slot):
                     self._end(slot)
                 case Return(key):
@@ -228,8 +228,8 @@ class Crew:
                     message = f"the chunk took longer than its limit of {timeout:g} s"
                     self._told.failed(key, "timeout", Failure(None, "TimeoutError", message, ""))
 
-    def _send(self, slot: int, parts: list[bytes | memoryview]) -> None:
-        self._slots[slot].send(parts)
+    def _send(self, slot: int, envelope: bytes, payload: bytes = b"") -> None:
+        self._slots[slot].send(envelope, payload)
         self._unsent.add(slot)
 
     def flush(self) -> None:

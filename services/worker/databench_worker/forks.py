@@ -15,8 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from databench.wire.outbox import Outbox
 from databench_worker.nursery import ENDED, FORK, FORKED, KILL, ORDER, REPORT
-from databench_worker.pipe import Frame, Reader
+from databench_worker.pipe import Frame, Reader, laid_out
 
 _PATIENCE = 2.0
 _READS = 64
@@ -55,6 +56,7 @@ class Slot:
         self._watcher = watcher
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
+        self._outbox = Outbox()
         self._unsent: deque[memoryview] = deque()
         self._writing = False
         self._over = False
@@ -63,9 +65,9 @@ class Slot:
             ours.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER)
         self._loop.add_reader(ours, self._receive)
 
-    def send(self, parts: list[bytes | memoryview]) -> None:
-        """Have parts of frames sent by the next `flush`. The lineup bounds how many wait."""
-        self._unsent.extend(memoryview(part) for part in parts)
+    def send(self, envelope: bytes, payload: bytes = b"") -> None:
+        """Have a message sent by the next `flush`, joined with others. The lineup bounds how many wait."""
+        self._outbox.pass_on(b"", envelope, payload)
 
     def flush(self) -> None:
         """Send what waits, as far as the socket takes it; the rest follows by itself."""
@@ -74,6 +76,8 @@ class Slot:
 
     def _write(self) -> None:
         parts = self._unsent
+        for _, envelope, payload in self._outbox.take():
+            parts.extend(map(memoryview, laid_out(envelope, payload)))
         try:
             while parts:
                 sent = self._socket.sendmsg(list(islice(parts, 64)))

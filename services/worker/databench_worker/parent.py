@@ -135,16 +135,18 @@ class Worker:
             log.warning("the broker sent what does not decode: %s", error)
             return
         for message, own_payload in received:
-            self._take(message, own_payload)
+            self._take(message, own_payload, envelope if len(received) == 1 else None)
         self._crew.flush()
 
-    def _take(self, message: Message, payload: bytes) -> None:
+    def _take(self, message: Message, payload: bytes, envelope: bytes | None) -> None:
+        """Take a message, and with it the envelope in which it came where it was alone in that."""
         match message:
-            case Run(job, chunk) if self._stopping:
+            case Run() if not self._stopping:
+                key = (message.job, message.chunk)
+                own_frame = payload if message.payload is None else b""
+                self._crew.take(Chunk(key, message.timeout, envelope or codec.encode(message), own_frame))
+            case Run(job, chunk):
                 self._return([(job, chunk)])
-            case Run(job, chunk, _, timeout, inlined):
-                own_frame = payload if inlined is None else b""
-                self._crew.take(Chunk((job, chunk), timeout, codec.encode(message), own_frame))
             case Drop(job, chunk):
                 self._crew.drop((job, chunk))
             case Joined():

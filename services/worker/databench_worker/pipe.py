@@ -81,7 +81,9 @@ class Reader:
             if self._missing:
                 break
             self._finish(frames)
-        if at:
+        if at == self._filled:
+            self._filled = 0
+        elif at:
             self._view[: self._filled - at] = self._view[at : self._filled].tobytes()
             self._filled -= at
         if needed > len(self._buffer):

@@ -17,6 +17,7 @@ from databench.wire import codec
 from databench.wire.messages import Refused
 from databench_worker.crew import CrewPlan
 from databench_worker.forks import Nursery
+from databench_worker.lineup import Lineup
 from databench_worker.parent import Worker
 
 Bench = Any
@@ -281,3 +282,43 @@ async def test_a_worker_that_fails_leaves_so_that_its_chunks_run_elsewhere(
     await bench.hire("w2")
     assert await job != first
     await pipe.ended()
+
+
+def fault(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("broken", ["take", "answered"])
+async def test_a_worker_that_fails_over_what_it_hears_ends_so_that_the_chunk_runs_in_another(
+    bench: Bench, chores: ModuleType, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    failed = asyncio.Event()
+    worker = await bench.hire("w1", failed=failed.set)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lineup, broken, fault)
+        answer = bench.submit(chores.where)
+        await failed.wait()
+    assert isinstance(worker.failure, BaseException)
+    await worker.stop()  # its process does that
+    await bench.hire("w1")  # and whoever supervises it starts it again
+    assert (await answer)[0] == "w1"
+
+
+@pytest.mark.parametrize("broken", ["end", "tick"])
+async def test_a_worker_that_fails_over_the_end_of_a_chunk_leaves_so_that_it_runs_elsewhere(
+    bench: Bench, chores: ModuleType, pipe: Pipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    failed = asyncio.Event()
+    worker = await bench.hire("w1", failed=failed.set)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lineup, broken, fault)
+        timeout = 0.1 if broken == "tick" else 0.0
+        answer = bench.submit(chores.hold_once, pipe.path, str(tmp_path / "marker"), timeout=timeout)
+        first = await pipe.open()
+        if broken == "end":
+            os.kill(first, signal.SIGKILL)
+        await failed.wait()
+    await worker.stop()  # its process does that
+    await pipe.ended()
+    await bench.hire("w2")
+    assert await answer != first

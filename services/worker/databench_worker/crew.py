@@ -15,6 +15,7 @@ from databench.wire import codec
 from databench.wire.chunks import Failure
 from databench.wire.messages import Done, Drop, Failed, Returned, Slots
 from databench_worker.forks import Nursery, NurseryLostError, Slot
+from databench_worker.guard import Guard
 from databench_worker.lineup import Chunk, End, Give, Instruction, Key, Lineup, Lose, Return, TimeOut, Withdraw
 from databench_worker.memory import in_words
 from databench_worker.pipe import Frame
@@ -65,13 +66,14 @@ class CrewPlan:
 class Crew:
     """The slots of a plan. `run` does the work until it is cancelled."""
 
-    def __init__(self, plan: CrewPlan, told: Told) -> None:
+    def __init__(self, plan: CrewPlan, told: Told, guard: Guard) -> None:
         self.ready = asyncio.Event()
         """Set as soon as all slots were ready once."""
         self.usable = 0
         """Slots that are ready or will be in a moment."""
         self._plan = plan
         self._told = told
+        self._guard = guard
         self._loop = asyncio.get_running_loop()
         self._lineup = Lineup(plan.renew_after)
         self._slots: dict[int, Slot] = {}
@@ -89,7 +91,7 @@ class Crew:
         try:
             while True:
                 try:
-                    self._nursery = await Nursery.start(plan.analyses, plan.name, plan.memory)
+                    self._nursery = await Nursery.start(plan.analyses, plan.name, plan.memory, self._guard)
                 except NurseryLostError as error:
                     log.error("no slots: %s; next try in %.1f s", error, delay)
                     await asyncio.sleep(delay)
@@ -250,7 +252,7 @@ class Crew:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._ring)
+        self._timer = self._loop.call_at(due, self._guard, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

@@ -31,6 +31,7 @@ from databench.wire.messages import (
 )
 from databench.wire.outbox import Outbox, read
 from databench_worker.crew import Crew, CrewPlan
+from databench_worker.guard import Guard
 from databench_worker.lineup import Chunk, Key
 
 log = logging.getLogger("databench.worker")
@@ -54,7 +55,8 @@ class Worker:
         self._failed = failed
         self.name = plan.name
         self._grace = grace
-        self._crew = Crew(plan, self)
+        self._guard = Guard()
+        self._crew = Crew(plan, self, self._guard)
         self._bus: Bus | None = None
         self._outbox = Outbox()
         self._sending = False
@@ -129,6 +131,9 @@ class Worker:
 
     def dispatched(self, envelope: bytes, payload: bytes) -> None:
         """Take what the broker sent in one go."""
+        self._guard(self._take_all, envelope, payload)
+
+    def _take_all(self, envelope: bytes, payload: bytes) -> None:
         try:
             received = read(envelope, payload, FROM_BROKER)
         except RemoteProtocolError as error:
@@ -218,7 +223,7 @@ class Worker:
         """What one turn of the loop has to say travels together."""
         if not self._sending:
             self._sending = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._guard, self._flush)
 
     def _flush(self) -> None:
         self._sending = False
@@ -230,6 +235,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._crew.run())
             group.create_task(self._beat())
+            group.create_task(self._guard.broken())
 
     async def _beat(self) -> None:
         silent = 0

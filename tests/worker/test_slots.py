@@ -12,13 +12,9 @@ from typing import Any
 import pytest
 
 from databench import jobs
-from databench.errors import BusError, JobError, TaskError
-from databench.wire import codec
-from databench.wire.messages import Refused
-from databench_worker.crew import CrewPlan
+from databench.errors import JobError, TaskError
 from databench_worker.forks import Nursery
 from databench_worker.lineup import Lineup
-from databench_worker.parent import Worker
 
 Bench = Any
 Pipe = Any
@@ -207,31 +203,6 @@ async def test_analyses_that_end_the_process_when_imported_are_tried_again_and_t
         await bench.hire("w1", folder=folder)
     assert "no slots: it ended while it imported" in caplog.text
     assert "exit code 7" in caplog.text
-
-
-class RefusingBus:
-    """A bus whose broker takes nobody in."""
-
-    up = True
-
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-
-    async def joined(self) -> None: ...
-
-    def publish(self, topic: bytes, *frames: bytes) -> None: ...
-
-    def dispatch(self, envelope: bytes, payload: bytes = b"") -> None:
-        self.worker.dispatched(codec.encode(Refused("versions differ")), b"")
-
-    async def close(self) -> None: ...
-
-
-async def test_a_worker_that_the_broker_refuses_says_why(bench: Bench) -> None:
-    worker = Worker(CrewPlan("w1", 1, CHORES))
-    with pytest.raises(BusError, match="versions differ"):
-        await worker.start(RefusingBus(worker))
-    await worker.stop()
 
 
 ALONE = """

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 
 from databench.bus.contract import Bus
 from databench.errors import BusError, RemoteProtocolError
@@ -38,9 +39,22 @@ log = logging.getLogger("databench.worker")
 
 BEAT = 0.5
 JOIN_AGAIN = 10
-"""Beats after which a join without an answer is repeated."""
+"""Beats after which a join without any answer is repeated: to a broker that is only slow a second one is another life,
+and what it gave to the first is lost."""
 GRACE = 3.0
 """Seconds that running chunks have to finish when the worker stops; the service's own deadline is 4 s."""
+
+
+class Standing(Enum):
+    """Where the worker stands with the broker."""
+
+    DOWN = auto()
+    JOINING = auto()
+    ASKED = auto()
+    """A beat has followed the join: a broker that has the join takes it, to any other we are unknown."""
+    UNHEARD = auto()
+    """The broker does not have the join."""
+    JOINED = auto()
 
 
 class Worker:
@@ -61,8 +75,7 @@ class Worker:
         self._outbox = Outbox()
         self._sending = False
         self._life: asyncio.Task[None] | None = None
-        self._joining = False
-        self._joined = False
+        self._standing = Standing.DOWN
         self._stopping = False
         self._taken_in = asyncio.Event()
         self._left = asyncio.Event()
@@ -107,7 +120,7 @@ class Worker:
             self._life.cancel()
             await asyncio.wait([self._life])
         self._flush()
-        self._joined = self._joining = False
+        self._standing = Standing.DOWN
 
     def detail(self) -> bytes:
         """Nothing to tell."""
@@ -120,12 +133,12 @@ class Worker:
 
     def bus_up(self) -> None:
         """Join, when the slots are ready."""
-        if not self._joining and not self._joined:
+        if self._standing is Standing.DOWN:
             self._join()
 
     def bus_down(self) -> None:
         """Wait for the broker. What runs goes on until another broker, which does not know it, takes us in."""
-        self._joining = self._joined = False
+        self._standing = Standing.DOWN
         self._outbox.take()
         self._left.set()
 
@@ -159,13 +172,19 @@ class Worker:
             case Unknown() if self._stopping:
                 self._left.set()
             case Unknown() if self._joined:
-                self._joined = False
+                self._standing = Standing.DOWN
                 self._join()
+            case Unknown() if self._standing is Standing.ASKED:
+                self._standing = Standing.UNHEARD
             case Refused(reason):
                 log.error("the broker refuses the worker %s: %s", self.name, reason)
-                if self._joining:
+                if not self._joined:
                     self._refused = reason
                     self._taken_in.set()
+
+    @property
+    def _joined(self) -> bool:
+        return self._standing is Standing.JOINED
 
     # The crew
 
@@ -198,13 +217,18 @@ class Worker:
     def _join(self) -> None:
         if self._bus is None or not self._crew.ready.is_set() or self._stopping:
             return
-        self._joining = True
+        self._standing = Standing.JOINING
         self._outbox.take()  # what is of an earlier membership would mean something else in the next
         self._bus.dispatch(codec.encode(Join(self.kind, self.name, PROTOCOL_VERSION, self._crew.usable)))
 
+    def _ask(self) -> None:
+        if self._bus is not None:
+            self._standing = Standing.ASKED
+            self._bus.dispatch(codec.encode(Beat()))
+
     def _begin(self) -> None:
         """The broker that takes us in counts on idle slots: whatever still runs, it has given to others."""
-        self._joining, self._joined, self._refused = False, True, None
+        self._standing, self._refused = Standing.JOINED, None
         self._left.clear()
         self._crew.drop_all()
         self._send(Slots(self._crew.usable))
@@ -241,10 +265,17 @@ class Worker:
         silent = 0
         while True:
             await asyncio.sleep(BEAT)
-            self._send(Beat())
-            silent = silent + 1 if self._joining else 0
-            if silent % JOIN_AGAIN == JOIN_AGAIN - 1:
-                self._join()
+            silent = silent + 1 if self._standing is Standing.ASKED else 0
+            match self._standing:
+                case Standing.JOINED:
+                    self._send(Beat())
+                case Standing.JOINING:
+                    self._ask()
+                case Standing.ASKED if silent == JOIN_AGAIN:
+                    self._join()
+                case Standing.UNHEARD:
+                    # Only now: what was said of messages before the join may have come late, and its answer next.
+                    self._join()
 
     async def _unless_ended(self, event: asyncio.Event) -> None:
         """Wait for an event, or raise what the worker's task died of."""

@@ -182,8 +182,11 @@ class Crew:
             assert isinstance(answer, (Done, Failed, Returned))
             self._useful.add(slot.number)
             wanted, out = self._lineup.answered(slot.number, (answer.job, answer.chunk), now)
-            if wanted and not isinstance(answer, Returned):
-                self._told.answered(envelope, payload)
+            if wanted and payload is None:
+                failure = Failure(None, "MemoryError", "the worker had no room for the results of the chunk", "")
+                self._told.failed((answer.job, answer.chunk), "raised", failure)
+            elif wanted and not isinstance(answer, Returned):
+                self._told.answered(envelope, payload or b"")
             self._perform(out)
         self.flush()
 

@@ -53,7 +53,7 @@ class _Slot:
         self._memory = memory
         self._reader = Reader()
         self._looked = 0.0
-        self._ahead: deque[tuple[Run, bytes]] = deque()
+        self._ahead: deque[tuple[Run, bytes | None]] = deque()
 
     def serve(self) -> None:
         """Run what comes; raises EOFError when the parent is gone."""
@@ -63,7 +63,11 @@ class _Slot:
             if self._ahead:
                 self._run(*self._ahead.popleft())
 
-    def _run(self, run: Run, payload: bytes) -> None:
+    def _run(self, run: Run, payload: bytes | None) -> None:
+        if payload is None:
+            failure = Failure(None, "MemoryError", "no room for the arguments of the chunk", "").to_bytes()
+            self._send(*self._failed(run, failure))
+            return
         try:
             reference = Reference.of(payload)
             borrowed = borrow(reference) if reference is not None else None
@@ -84,12 +88,16 @@ class _Slot:
         """Return what is sent of a chunk that ran, and its payload."""
         parts = ran.parts
         if ran.failed:
-            failure = _with_limit(ran.payload, self._memory) if self._memory else ran.payload
-            return Failed(run.job, run.chunk, "raised", inline(failure)), [failure]
+            return self._failed(run, ran.payload)
         if borrowed is not None and size_of(parts) >= SHARED and (stored := borrowed.answer(parts)) is not None:
             parts = [stored]
         inlined = joined(parts) if size_of(parts) <= INLINE else None
         return Done(run.job, run.chunk, ran.seconds, inlined), parts
+
+    def _failed(self, run: Run, failure: bytes) -> tuple[Message, Parts]:
+        if self._memory:
+            failure = _with_limit(failure, self._memory)
+        return Failed(run.job, run.chunk, "raised", inline(failure)), [failure]
 
     def _receive(self) -> None:
         """Wait for something to do; where there is something already, only look whether it was withdrawn."""
@@ -106,9 +114,10 @@ class _Slot:
                 raise EOFError
             frames = self._reader.received(size)
         for envelope, own_frame in frames:
-            for message, payload in read(envelope, own_frame, (Run, Drop)):
+            for message, payload in read(envelope, own_frame or b"", (Run, Drop)):
                 if isinstance(message, Run):
-                    self._ahead.append((message, payload))
+                    lacking = own_frame is None and message.payload is None
+                    self._ahead.append((message, None if lacking else payload))
                 elif isinstance(message, Drop):
                     self._withdraw(message)
         self._looked = time.monotonic()

@@ -33,16 +33,6 @@ async def test_a_chunk_may_wait_longer_than_it_may_take(bench: Bench, chores: Mo
     assert len({await answer for answer in answers + short}) == 1
 
 
-async def test_code_that_keeps_the_interpreter_is_not_taken_for_dead(
-    bench: Bench, chores: ModuleType, pipe: Pipe
-) -> None:
-    await bench.hire("w1")
-    answer = bench.submit(chores.hog, pipe.path, 1.0, retries=0)
-    pid = await pipe.open()
-    bench.broker.tick()
-    assert await answer == pid
-
-
 async def test_code_that_keeps_the_interpreter_ends_with_its_time(bench: Bench, chores: ModuleType, pipe: Pipe) -> None:
     await bench.hire("w1")
     answer = bench.submit(chores.hog, pipe.path, 600.0, timeout=0.1)

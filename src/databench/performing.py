@@ -40,8 +40,18 @@ def perform(name: str, payload: Source) -> Ran:
         return _unknown(name)
     started = time.perf_counter()
     try:
+        return _performed(function, payload, started)
+    except MemoryError as error:
+        return _failed(described(error, None, None), started)
+
+
+def _performed(function: Callable[..., object], payload: Source, started: float) -> Ran:
+    """Run a chunk; raises MemoryError where there is no room for its arguments or its results."""
+    try:
         calls = Calls.from_bytes(payload)
     except RemoteProtocolError as error:
+        if isinstance(error.__context__, MemoryError):
+            raise error.__context__ from None
         return _failed(described(error, None, None), started)
     run = _Run(function, calls)
     if (failure := run.make_calls()) is not None:

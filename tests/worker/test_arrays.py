@@ -17,10 +17,11 @@ from databench.engines.contract import Order
 from databench.errors import TaskError
 from databench.jobs import JobScope, current_scope
 from databench.segments import SEGMENTS
+from databench.wire.chunks import Calls
 from databench.wire.outbox import INLINE
 from databench.wire.parts import APART
 from databench.wire.references import SHARED, Reference
-from tests.worker.plant import Answer, Plant, kill, segments_of, slots_of
+from tests.worker.plant import Answer, Plant, data_of, kill, segments_of, slots_of
 
 Pipe = Any
 
@@ -141,6 +142,51 @@ async def test_a_limit_of_memory_counts_arrays_too(plant: Plant, chores: ModuleT
     assert (await jobs.submit(chores.plus, np.zeros(5_000_000), 1)).sum() == 5_000_000
     with pytest.raises(TaskError, match=r"MemoryError: .*a slot may use 512 MiB"):
         await jobs.submit(chores.filled, 100_000_000)
+
+
+async def tight_worker(plant: Plant, room: int) -> tuple[int, int]:
+    """Start a worker whose slot has so many MiB beyond what it has anyway; return its limit and its process id."""
+    usual = await plant.worker()
+    limit = data_of(slots_of(usual.pid)[0]) + room
+    usual.terminate()
+    await plant.until(lambda: plant.engine.capacity == 0)
+    return limit, (await plant.worker(1, "--memory", f"{limit}M")).pid
+
+
+def submit_over_the_bus(plant: Plant, array: np.ndarray) -> Answer:
+    answer = Answer()
+    plant.engine.submit(Order("j", "g", 0, "chores:plus"), Calls([[[array, 1]]], star=True).to_bytes(), answer)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("over_the_bus", "room"),
+    [(False, 32), (True, 32), (True, 80)],
+    ids=["copying it from shared memory", "receiving it", "copying it from what was received"],
+)
+async def test_an_argument_that_does_not_fit_fails_naming_the_limit_and_the_slot_goes_on(
+    plant: Plant, chores: ModuleType, over_the_bus: bool, room: int
+) -> None:
+    limit, worker = await tight_worker(plant, room)
+    slots = slots_of(worker)
+    array = np.zeros(7_000_000)
+    reason, failure = await (submit_over_the_bus(plant, array) if over_the_bus else plant.submit(chores.plus, array, 1))
+    assert reason == "raised"
+    assert "MemoryError" in failure.type
+    assert f"a slot may use {limit} MiB" in failure.message
+    assert (await plant.submit(chores.plus, ARRAY, 1) == ARRAY + 1).all()
+    assert slots_of(worker) == slots
+
+
+async def test_a_result_for_which_there_is_no_room_fails_naming_the_limit_and_the_slot_goes_on(
+    plant: Plant, chores: ModuleType
+) -> None:
+    limit, worker = await tight_worker(plant, 64)
+    slots = slots_of(worker)
+    with pytest.raises(TaskError, match=f"MemoryError: .*a slot may use {limit} MiB"):
+        await jobs.submit(chores.produce, 40_000_000)
+    assert await plant.submit(chores.double, 1) == 2
+    assert slots_of(worker) == slots
 
 
 @pytest.mark.parametrize("garbage", [Reference(1, 0, "0" * 16, 1, 1).to_bytes(), b"\x95garbage"])

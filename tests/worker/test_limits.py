@@ -33,16 +33,6 @@ async def test_a_chunk_may_wait_longer_than_it_may_take(bench: Bench, chores: Mo
     assert len({await answer for answer in answers + short}) == 1
 
 
-async def test_code_that_keeps_the_interpreter_is_not_taken_for_dead(
-    bench: Bench, chores: ModuleType, pipe: Pipe
-) -> None:
-    await bench.hire("w1")
-    answer = bench.submit(chores.hog, pipe.path, 1.0, retries=0)
-    pid = await pipe.open()
-    bench.broker.tick()
-    assert await answer == pid
-
-
 async def test_code_that_keeps_the_interpreter_ends_with_its_time(bench: Bench, chores: ModuleType, pipe: Pipe) -> None:
     await bench.hire("w1")
     answer = bench.submit(chores.hog, pipe.path, 600.0, timeout=0.1)
@@ -91,6 +81,16 @@ async def test_a_short_job_does_not_wait_behind_long_chunks_that_were_thought_sh
     long = bench.submit(chores.sleep, 30.0)
     pids = {await answer for answer in [bench.submit(chores.sleep, 0.0) for _ in range(20)]}
     assert len(pids) == 1
+    assert not long.here
+
+
+async def test_a_result_does_not_wait_for_the_long_chunk_behind_it(bench: Bench, chores: ModuleType) -> None:
+    await bench.hire("w1")
+    for _ in range(5):
+        await bench.submit(chores.sleep, 0.0)
+    short = [bench.submit(chores.sleep, 0.0) for _ in range(5)]
+    long = bench.submit(chores.sleep, 600.0)
+    assert len({await answer for answer in short}) == 1
     assert not long.here
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databench_worker import memory, pipe
-from databench_worker.pipe import Reader, laid_out
+from databench_worker.pipe import Frame, Reader, laid_out
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
@@ -24,7 +24,7 @@ def test_what_is_laid_out_is_found_again_however_it_arrives(frames: list[tuple[i
     sent = [(envelope, whole[:payload]) for (envelope, whole), (_, payload) in zip(sent, frames, strict=True)]
     data = b"".join(part for frame in sent for part in laid_out(*frame))
     reader = Reader()
-    found: list[tuple[bytes, bytes]] = []
+    found: list[Frame] = []
     at, sizes = 0, cycle([*cuts, 100_000])
     while at < len(data):
         target = reader.target()
@@ -32,4 +32,4 @@ def test_what_is_laid_out_is_found_again_however_it_arrives(frames: list[tuple[i
         target[:size] = data[at : at + size]
         found += reader.received(size)
         at += size
-    assert [(envelope, bytes(payload)) for envelope, payload in found] == sent
+    assert [(envelope, bytes(payload or b"")) for envelope, payload in found] == sent

@@ -15,6 +15,7 @@ import pytest
 from databench import jobs
 from databench.errors import TaskError
 from databench.jobs import JobScope
+from databench.wire.dispatch import WORKER_SILENCE
 from tests.worker.plant import Answer, Plant, kill, slots_of
 
 Pipe = Any
@@ -51,6 +52,18 @@ async def test_a_killed_worker_is_known_to_be_gone_long_before_it_would_be_for_i
     await plant.worker()
     worker.kill()
     await plant.until(lambda: plant.engine.capacity == 1)
+
+
+async def test_code_that_keeps_the_interpreter_for_longer_than_workers_may_be_silent_is_not_taken_for_dead(
+    plant: Plant, chores: ModuleType, pipe: Pipe
+) -> None:
+    worker = await plant.worker()
+    slots = slots_of(worker.pid)
+    answer = plant.submit(chores.hog, pipe.path, WORKER_SILENCE + 1.0, retries=0)
+    pid = await pipe.open()
+    assert await answer == pid
+    assert plant.engine.capacity == 1
+    assert slots_of(worker.pid) == slots == [pid]
 
 
 async def test_slots_that_keep_the_interpreter_end_with_their_worker(

@@ -12,12 +12,9 @@ from typing import Any
 import pytest
 
 from databench import jobs
-from databench.errors import BusError, JobError, TaskError
-from databench.wire import codec
-from databench.wire.messages import Refused
-from databench_worker.crew import CrewPlan
+from databench.errors import JobError, TaskError
 from databench_worker.forks import Nursery
-from databench_worker.parent import Worker
+from databench_worker.lineup import Lineup
 
 Bench = Any
 Pipe = Any
@@ -208,31 +205,6 @@ async def test_analyses_that_end_the_process_when_imported_are_tried_again_and_t
     assert "exit code 7" in caplog.text
 
 
-class RefusingBus:
-    """A bus whose broker takes nobody in."""
-
-    up = True
-
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-
-    async def joined(self) -> None: ...
-
-    def publish(self, topic: bytes, *frames: bytes) -> None: ...
-
-    def dispatch(self, envelope: bytes, payload: bytes = b"") -> None:
-        self.worker.dispatched(codec.encode(Refused("versions differ")), b"")
-
-    async def close(self) -> None: ...
-
-
-async def test_a_worker_that_the_broker_refuses_says_why(bench: Bench) -> None:
-    worker = Worker(CrewPlan("w1", 1, CHORES))
-    with pytest.raises(BusError, match="versions differ"):
-        await worker.start(RefusingBus(worker))
-    await worker.stop()
-
-
 ALONE = """
 import asyncio, sys
 from pathlib import Path
@@ -281,3 +253,43 @@ async def test_a_worker_that_fails_leaves_so_that_its_chunks_run_elsewhere(
     await bench.hire("w2")
     assert await job != first
     await pipe.ended()
+
+
+def fault(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("broken", ["take", "answered"])
+async def test_a_worker_that_fails_over_what_it_hears_ends_so_that_the_chunk_runs_in_another(
+    bench: Bench, chores: ModuleType, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    failed = asyncio.Event()
+    worker = await bench.hire("w1", failed=failed.set)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lineup, broken, fault)
+        answer = bench.submit(chores.where)
+        await failed.wait()
+    assert isinstance(worker.failure, BaseException)
+    await worker.stop()  # its process does that
+    await bench.hire("w1")  # and whoever supervises it starts it again
+    assert (await answer)[0] == "w1"
+
+
+@pytest.mark.parametrize("broken", ["end", "tick"])
+async def test_a_worker_that_fails_over_the_end_of_a_chunk_leaves_so_that_it_runs_elsewhere(
+    bench: Bench, chores: ModuleType, pipe: Pipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    failed = asyncio.Event()
+    worker = await bench.hire("w1", failed=failed.set)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lineup, broken, fault)
+        timeout = 0.1 if broken == "tick" else 0.0
+        answer = bench.submit(chores.hold_once, pipe.path, str(tmp_path / "marker"), timeout=timeout)
+        first = await pipe.open()
+        if broken == "end":
+            os.kill(first, signal.SIGKILL)
+        await failed.wait()
+    await worker.stop()  # its process does that
+    await pipe.ended()
+    await bench.hire("w2")
+    assert await answer != first

@@ -15,9 +15,10 @@ from databench.wire import codec
 from databench.wire.chunks import Failure
 from databench.wire.messages import Done, Drop, Failed, Returned, Slots
 from databench_worker.forks import Nursery, NurseryLostError, Slot
+from databench_worker.guard import Guard
 from databench_worker.lineup import Chunk, End, Give, Instruction, Key, Lineup, Lose, Return, TimeOut, Withdraw
 from databench_worker.memory import in_words
-from databench_worker.pipe import Frame, laid_out
+from databench_worker.pipe import Frame
 
 log = logging.getLogger("databench.worker")
 
@@ -65,13 +66,14 @@ class CrewPlan:
 class Crew:
     """The slots of a plan. `run` does the work until it is cancelled."""
 
-    def __init__(self, plan: CrewPlan, told: Told) -> None:
+    def __init__(self, plan: CrewPlan, told: Told, guard: Guard) -> None:
         self.ready = asyncio.Event()
         """Set as soon as all slots were ready once."""
         self.usable = 0
         """Slots that are ready or will be in a moment."""
         self._plan = plan
         self._told = told
+        self._guard = guard
         self._loop = asyncio.get_running_loop()
         self._lineup = Lineup(plan.renew_after)
         self._slots: dict[int, Slot] = {}
@@ -89,7 +91,7 @@ class Crew:
         try:
             while True:
                 try:
-                    self._nursery = await Nursery.start(plan.analyses, plan.name, plan.memory)
+                    self._nursery = await Nursery.start(plan.analyses, plan.name, plan.memory, self._guard)
                 except NurseryLostError as error:
                     log.error("no slots: %s; next try in %.1f s", error, delay)
                     await asyncio.sleep(delay)
@@ -177,11 +179,14 @@ class Crew:
                 if self._lineup.ready >= self._plan.slots:
                     self.ready.set()
                 continue
-            assert isinstance(answer, Done | Failed | Returned)
+            assert isinstance(answer, (Done, Failed, Returned))
             self._useful.add(slot.number)
             wanted, out = self._lineup.answered(slot.number, (answer.job, answer.chunk), now)
-            if wanted and not isinstance(answer, Returned):
-                self._told.answered(envelope, payload)
+            if wanted and payload is None:
+                failure = Failure(None, "MemoryError", "the worker had no room for the results of the chunk", "")
+                self._told.failed((answer.job, answer.chunk), "raised", failure)
+            elif wanted and not isinstance(answer, Returned):
+                self._told.answered(envelope, payload or b"")
             self._perform(out)
         self.flush()
 
@@ -215,9 +220,9 @@ class Crew:
         for instruction in instructions:
             match instruction:
                 case Give(slot, chunk):
-                    self._send(slot, laid_out(chunk.envelope, chunk.payload))
+                    self._send(slot, chunk.envelope, chunk.payload)
                 case Withdraw(slot, key):
-                    self._send(slot, laid_out(codec.encode(Drop(*key))))
+                    self._send(slot, codec.encode(Drop(*key)))
                 case End(slot):
                     self._end(slot)
                 case Return(key):
@@ -228,8 +233,8 @@ class Crew:
                     message = f"the chunk took longer than its limit of {timeout:g} s"
                     self._told.failed(key, "timeout", Failure(None, "TimeoutError", message, ""))
 
-    def _send(self, slot: int, parts: list[bytes | memoryview]) -> None:
-        self._slots[slot].send(parts)
+    def _send(self, slot: int, envelope: bytes, payload: bytes = b"") -> None:
+        self._slots[slot].send(envelope, payload)
         self._unsent.add(slot)
 
     def flush(self) -> None:
@@ -250,7 +255,7 @@ class Crew:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._ring)
+        self._timer = self._loop.call_at(due, self._guard, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

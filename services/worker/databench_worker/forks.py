@@ -15,8 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from databench.wire.outbox import Outbox
+from databench_worker.guard import Guard
 from databench_worker.nursery import ENDED, FORK, FORKED, KILL, ORDER, REPORT
-from databench_worker.pipe import Frame, Reader
+from databench_worker.pipe import Frame, Reader, laid_out
 
 _PATIENCE = 2.0
 _READS = 64
@@ -48,24 +50,26 @@ class Watcher(Protocol):
 class Slot:
     """A forked process and its socket."""
 
-    def __init__(self, number: int, ours: socket.socket, watcher: Watcher) -> None:
+    def __init__(self, number: int, ours: socket.socket, watcher: Watcher, guard: Guard) -> None:
         self.number = number
         self.pid = 0
         self._socket = ours
         self._watcher = watcher
+        self._guard = guard
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
+        self._outbox = Outbox()
         self._unsent: deque[memoryview] = deque()
         self._writing = False
         self._over = False
         ours.setblocking(False)
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             ours.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER)
-        self._loop.add_reader(ours, self._receive)
+        self._loop.add_reader(ours, guard, self._receive)
 
-    def send(self, parts: list[bytes | memoryview]) -> None:
-        """Have parts of frames sent by the next `flush`. The lineup bounds how many wait."""
-        self._unsent.extend(memoryview(part) for part in parts)
+    def send(self, envelope: bytes, payload: bytes = b"") -> None:
+        """Have a message sent by the next `flush`, joined with others. The lineup bounds how many wait."""
+        self._outbox.pass_on(b"", envelope, payload)
 
     def flush(self) -> None:
         """Send what waits, as far as the socket takes it; the rest follows by itself."""
@@ -74,6 +78,8 @@ class Slot:
 
     def _write(self) -> None:
         parts = self._unsent
+        for _, envelope, payload in self._outbox.take():
+            parts.extend(map(memoryview, laid_out(envelope, payload)))
         try:
             while parts:
                 sent = self._socket.sendmsg(list(islice(parts, 64)))
@@ -88,7 +94,7 @@ class Slot:
         if bool(parts) != self._writing:
             self._writing = bool(parts)
             if self._writing:
-                self._loop.add_writer(self._socket, self._write)
+                self._loop.add_writer(self._socket, self._guard, self._write)
             else:
                 self._loop.remove_writer(self._socket)
 
@@ -129,17 +135,18 @@ class Slot:
 class Nursery:
     """The running nursery. Made by `start`; ended by `close`."""
 
-    def __init__(self, process: Process, control: socket.socket) -> None:
+    def __init__(self, process: Process, control: socket.socket, guard: Guard) -> None:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """How the nursery ended, as soon as it has; its slots have ended with it."""
         self._process = process
         self._control = control
+        self._guard = guard
         self._received = bytearray()
         self._slots: dict[int, Slot] = {}
         self._numbers = 0
 
     @classmethod
-    async def start(cls, folder: Path, worker: str, memory: int = 0) -> "Nursery":
+    async def start(cls, folder: Path, worker: str, memory: int, guard: Guard) -> "Nursery":
         """Return the nursery when it has imported the analyses. Raises NurseryLostError when it ends before."""
         control, theirs = socket.socketpair()
         control.setblocking(False)
@@ -151,12 +158,12 @@ class Nursery:
                 pass_fds=[theirs.fileno()],
                 env={**dict.fromkeys(SINGLE_THREADED, "1"), **_KEEPING, **os.environ},
             )
-        nursery = cls(process, control)
+        nursery = cls(process, control, guard)
         try:
             ready = await asyncio.get_running_loop().sock_recv(control, REPORT.size)
             if not ready:
                 raise NurseryLostError(f"it ended while it imported {folder}: {await nursery._how()}")
-            asyncio.get_running_loop().add_reader(control, nursery._take_reports)
+            asyncio.get_running_loop().add_reader(control, guard, nursery._take_reports)
         except BaseException:
             await nursery.close()
             raise
@@ -167,7 +174,7 @@ class Nursery:
         ours, theirs = socket.socketpair()
         with theirs:
             self._numbers += 1
-            slot = self._slots[self._numbers] = Slot(self._numbers, ours, watcher)
+            slot = self._slots[self._numbers] = Slot(self._numbers, ours, watcher, self._guard)
             with contextlib.suppress(OSError):  # then `lost` is about to tell
                 socket.send_fds(self._control, [ORDER.pack(FORK, slot.number)], [theirs.fileno()])
         return slot
@@ -200,7 +207,7 @@ class Nursery:
         if not received:
             loop = asyncio.get_running_loop()
             loop.remove_reader(self._control)
-            self._ending = loop.create_task(self._end())
+            self._ending = loop.create_task(self._guard.over(self._end()))
             return
         self._received += received
         whole = len(self._received) // REPORT.size * REPORT.size

@@ -11,6 +11,7 @@ Rule 4: a dropped chunk has a moment to finish, which costs less than another sl
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 SHORT = 0.02
 """Seconds that a chunk waits behind one that runs; then it is returned."""
@@ -21,8 +22,7 @@ Key = tuple[str, int]
 """A chunk: its job and its number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A chunk to run: what the slot is sent, and how long that may take (0: no limit)."""
 
     key: Key
@@ -142,12 +142,14 @@ class Lineup:
 
     def take(self, chunk: Chunk, now: float, slots: int) -> list[Instruction]:
         """Run a chunk in an idle slot; else, where all `slots` are there, behind another; else in the next slot."""
-        open_lines = [line for line in self._lines.values() if self._takes(line)]
-        line = min(open_lines, key=_readiness, default=None)
         self._waiting.append(chunk)
-        if line is None or (line.places and self.ready < slots):
+        best = None
+        for line in self._lines.values():
+            if self._takes(line) and (best is None or _readiness(line) < _readiness(best)):
+                best = line
+        if best is None or (best.places and self.ready < slots):
             return []
-        return [self._give(line, self._waiting.popleft(), now)]
+        return [self._give(best, self._waiting.popleft(), now)]
 
     def answered(self, slot: int, key: Key, now: float) -> tuple[bool, list[Instruction]]:
         """A slot has answered for a chunk: return whether somebody wants to know, and what is to be done."""

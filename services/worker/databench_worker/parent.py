@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 
 from databench.bus.contract import Bus
 from databench.errors import BusError, RemoteProtocolError
@@ -31,15 +32,29 @@ from databench.wire.messages import (
 )
 from databench.wire.outbox import Outbox, read
 from databench_worker.crew import Crew, CrewPlan
+from databench_worker.guard import Guard
 from databench_worker.lineup import Chunk, Key
 
 log = logging.getLogger("databench.worker")
 
 BEAT = 0.5
 JOIN_AGAIN = 10
-"""Beats after which a join without an answer is repeated."""
+"""Beats after which a join without any answer is repeated: to a broker that is only slow a second one is another life,
+and what it gave to the first is lost."""
 GRACE = 3.0
 """Seconds that running chunks have to finish when the worker stops; the service's own deadline is 4 s."""
+
+
+class Standing(Enum):
+    """Where the worker stands with the broker."""
+
+    DOWN = auto()
+    JOINING = auto()
+    ASKED = auto()
+    """A beat has followed the join: a broker that has the join takes it, to any other we are unknown."""
+    UNHEARD = auto()
+    """The broker does not have the join."""
+    JOINED = auto()
 
 
 class Worker:
@@ -54,13 +69,13 @@ class Worker:
         self._failed = failed
         self.name = plan.name
         self._grace = grace
-        self._crew = Crew(plan, self)
+        self._guard = Guard()
+        self._crew = Crew(plan, self, self._guard)
         self._bus: Bus | None = None
         self._outbox = Outbox()
         self._sending = False
         self._life: asyncio.Task[None] | None = None
-        self._joining = False
-        self._joined = False
+        self._standing = Standing.DOWN
         self._stopping = False
         self._taken_in = asyncio.Event()
         self._left = asyncio.Event()
@@ -105,7 +120,7 @@ class Worker:
             self._life.cancel()
             await asyncio.wait([self._life])
         self._flush()
-        self._joined = self._joining = False
+        self._standing = Standing.DOWN
 
     def detail(self) -> bytes:
         """Nothing to tell."""
@@ -118,33 +133,38 @@ class Worker:
 
     def bus_up(self) -> None:
         """Join, when the slots are ready."""
-        if not self._joining and not self._joined:
+        if self._standing is Standing.DOWN:
             self._join()
 
     def bus_down(self) -> None:
         """Wait for the broker. What runs goes on until another broker, which does not know it, takes us in."""
-        self._joining = self._joined = False
+        self._standing = Standing.DOWN
         self._outbox.take()
         self._left.set()
 
     def dispatched(self, envelope: bytes, payload: bytes) -> None:
         """Take what the broker sent in one go."""
+        self._guard(self._take_all, envelope, payload)
+
+    def _take_all(self, envelope: bytes, payload: bytes) -> None:
         try:
             received = read(envelope, payload, FROM_BROKER)
         except RemoteProtocolError as error:
             log.warning("the broker sent what does not decode: %s", error)
             return
         for message, own_payload in received:
-            self._take(message, own_payload)
+            self._take(message, own_payload, envelope if len(received) == 1 else None)
         self._crew.flush()
 
-    def _take(self, message: Message, payload: bytes) -> None:
+    def _take(self, message: Message, payload: bytes, envelope: bytes | None) -> None:
+        """Take a message, and with it the envelope in which it came where it was alone in that."""
         match message:
-            case Run(job, chunk) if self._stopping:
+            case Run() if not self._stopping:
+                key = (message.job, message.chunk)
+                own_frame = payload if message.payload is None else b""
+                self._crew.take(Chunk(key, message.timeout, envelope or codec.encode(message), own_frame))
+            case Run(job, chunk):
                 self._return([(job, chunk)])
-            case Run(job, chunk, _, timeout, inlined):
-                own_frame = payload if inlined is None else b""
-                self._crew.take(Chunk((job, chunk), timeout, codec.encode(message), own_frame))
             case Drop(job, chunk):
                 self._crew.drop((job, chunk))
             case Joined():
@@ -152,13 +172,19 @@ class Worker:
             case Unknown() if self._stopping:
                 self._left.set()
             case Unknown() if self._joined:
-                self._joined = False
+                self._standing = Standing.DOWN
                 self._join()
+            case Unknown() if self._standing is Standing.ASKED:
+                self._standing = Standing.UNHEARD
             case Refused(reason):
                 log.error("the broker refuses the worker %s: %s", self.name, reason)
-                if self._joining:
+                if not self._joined:
                     self._refused = reason
                     self._taken_in.set()
+
+    @property
+    def _joined(self) -> bool:
+        return self._standing is Standing.JOINED
 
     # The crew
 
@@ -191,13 +217,18 @@ class Worker:
     def _join(self) -> None:
         if self._bus is None or not self._crew.ready.is_set() or self._stopping:
             return
-        self._joining = True
+        self._standing = Standing.JOINING
         self._outbox.take()  # what is of an earlier membership would mean something else in the next
         self._bus.dispatch(codec.encode(Join(self.kind, self.name, PROTOCOL_VERSION, self._crew.usable)))
 
+    def _ask(self) -> None:
+        if self._bus is not None:
+            self._standing = Standing.ASKED
+            self._bus.dispatch(codec.encode(Beat()))
+
     def _begin(self) -> None:
         """The broker that takes us in counts on idle slots: whatever still runs, it has given to others."""
-        self._joining, self._joined, self._refused = False, True, None
+        self._standing, self._refused = Standing.JOINED, None
         self._left.clear()
         self._crew.drop_all()
         self._send(Slots(self._crew.usable))
@@ -216,7 +247,7 @@ class Worker:
         """What one turn of the loop has to say travels together."""
         if not self._sending:
             self._sending = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._guard, self._flush)
 
     def _flush(self) -> None:
         self._sending = False
@@ -228,15 +259,23 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._crew.run())
             group.create_task(self._beat())
+            group.create_task(self._guard.broken())
 
     async def _beat(self) -> None:
         silent = 0
         while True:
             await asyncio.sleep(BEAT)
-            self._send(Beat())
-            silent = silent + 1 if self._joining else 0
-            if silent % JOIN_AGAIN == JOIN_AGAIN - 1:
-                self._join()
+            silent = silent + 1 if self._standing is Standing.ASKED else 0
+            match self._standing:
+                case Standing.JOINED:
+                    self._send(Beat())
+                case Standing.JOINING:
+                    self._ask()
+                case Standing.ASKED if silent == JOIN_AGAIN:
+                    self._join()
+                case Standing.UNHEARD:
+                    # Only now: what was said of messages before the join may have come late, and its answer next.
+                    self._join()
 
     async def _unless_ended(self, event: asyncio.Event) -> None:
         """Wait for an event, or raise what the worker's task died of."""

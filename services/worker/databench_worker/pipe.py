@@ -1,18 +1,20 @@
 """What travels between a worker's parent and a slot: frames of a message and its payload, over a stream.
 
 Owns how frames are laid out and found again. Knows no socket: who uses it sends and receives.
-A large payload is received straight into memory of its own, so that nothing is copied on its way.
+A large payload is received straight into memory of its own, so that nothing is copied on its way. One for which
+there is none is left out, and what follows it found all the same.
 """
 
 import struct
+from contextlib import suppress
 from typing import cast
 
 _HEAD = struct.Struct("!IQ")
 """Lengths of the envelope and of its payload frame."""
 _BUFFER = 2**17
 
-Frame = tuple[bytes, bytes]
-"""An envelope, and the payload that is a frame of its own (empty where there is none)."""
+Frame = tuple[bytes, bytes | None]
+"""An envelope, and the payload that is a frame of its own: empty where there is none, None where memory was short."""
 
 
 def laid_out(envelope: bytes, *payload: bytes | memoryview) -> list[bytes | memoryview]:
@@ -42,23 +44,24 @@ class Reader:
         """Return where what is received next belongs."""
         if self._payload is not None:
             return memoryview(self._payload)[-self._missing :]
+        if self._missing:
+            return self._view[: self._missing]
         return self._view[self._filled :]
 
     def received(self, size: int) -> list[Frame]:
         """Take into account that so many bytes were received there, and return the frames that are complete."""
         frames: list[Frame] = []
-        if self._payload is None:
+        if not self._missing:
             self._filled += size
             self._parse(frames)
-        elif size < self._missing:
-            self._missing -= size
         else:
-            self._finish(frames)
+            self._missing -= size
+            if not self._missing:
+                self._finish(frames)
         return frames
 
     def _finish(self, frames: list[Frame]) -> None:
-        assert self._payload is not None
-        frames.append((self._envelope, cast(bytes, self._payload)))  # who gets it only reads it, as it does bytes
+        frames.append((self._envelope, cast(bytes | None, self._payload)))  # who gets it only reads it, as bytes
         self._payload = None
 
     def _parse(self, frames: list[Frame]) -> None:
@@ -75,13 +78,17 @@ class Reader:
                 frames.append((self._envelope, b""))
                 continue
             here = min(payload, self._filled - at)
-            self._payload, self._missing = bytearray(payload), payload - here
-            self._payload[:here] = self._view[at : at + here]
+            self._missing = payload - here
+            with suppress(MemoryError):
+                self._payload = bytearray(payload)
+                self._payload[:here] = self._view[at : at + here]
             at += here
             if self._missing:
                 break
             self._finish(frames)
-        if at:
+        if at == self._filled:
+            self._filled = 0
+        elif at:
             self._view[: self._filled - at] = self._view[at : self._filled].tobytes()
             self._filled -= at
         if needed > len(self._buffer):

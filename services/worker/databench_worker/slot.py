@@ -12,9 +12,11 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from itertools import islice
+from typing import TextIO
 
 from databench.errors import RemoteProtocolError
 from databench.jobs import Ran, become_worker, perform
@@ -30,6 +32,8 @@ from databench_worker.pipe import Frame, Reader, laid_out
 
 AT_ONCE = 64
 """Parts of a message that the system is given in one call."""
+LOOK = 0.001
+"""Seconds between two looks whether what waits was withdrawn: to look costs as much as to call a short task."""
 
 
 def main(parent: socket.socket, worker: str, memory: int) -> None:
@@ -48,7 +52,8 @@ class _Slot:
         self._parent = parent
         self._memory = memory
         self._reader = Reader()
-        self._ahead: deque[tuple[Run, bytes]] = deque()
+        self._looked = 0.0
+        self._ahead: deque[tuple[Run, bytes | None]] = deque()
 
     def serve(self) -> None:
         """Run what comes; raises EOFError when the parent is gone."""
@@ -58,7 +63,11 @@ class _Slot:
             if self._ahead:
                 self._run(*self._ahead.popleft())
 
-    def _run(self, run: Run, payload: bytes) -> None:
+    def _run(self, run: Run, payload: bytes | None) -> None:
+        if payload is None:
+            failure = Failure(None, "MemoryError", "no room for the arguments of the chunk", "").to_bytes()
+            self._send(*self._failed(run, failure))
+            return
         try:
             reference = Reference.of(payload)
             borrowed = borrow(reference) if reference is not None else None
@@ -71,40 +80,47 @@ class _Slot:
         else:
             with borrowed:  # let go of before the runner learns that it may use it again
                 answer = self._answer(run, perform(run.task, borrowed.payload), borrowed)
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
-                stream.flush()
+        _flush(sys.stdout)
+        _flush(sys.stderr)
         self._send(*answer)
 
     def _answer(self, run: Run, ran: Ran, borrowed: Borrowed | None) -> tuple[Message, Parts]:
         """Return what is sent of a chunk that ran, and its payload."""
         parts = ran.parts
         if ran.failed:
-            failure = _with_limit(ran.payload, self._memory) if self._memory else ran.payload
-            return Failed(run.job, run.chunk, "raised", inline(failure)), [failure]
+            return self._failed(run, ran.payload)
         if borrowed is not None and size_of(parts) >= SHARED and (stored := borrowed.answer(parts)) is not None:
             parts = [stored]
         inlined = joined(parts) if size_of(parts) <= INLINE else None
         return Done(run.job, run.chunk, ran.seconds, inlined), parts
 
+    def _failed(self, run: Run, failure: bytes) -> tuple[Message, Parts]:
+        if self._memory:
+            failure = _with_limit(failure, self._memory)
+        return Failed(run.job, run.chunk, "raised", inline(failure)), [failure]
+
     def _receive(self) -> None:
         """Wait for something to do; where there is something already, only look whether it was withdrawn."""
+        if self._ahead and time.monotonic() < self._looked + LOOK:
+            return
         frames: list[Frame] = []
         while not frames:
             target = self._reader.target()
             try:
                 size = self._parent.recv_into(target, 0, socket.MSG_DONTWAIT if self._ahead else 0)
             except BlockingIOError:
-                return
+                break
             if not size:
                 raise EOFError
             frames = self._reader.received(size)
         for envelope, own_frame in frames:
-            for message, payload in read(envelope, own_frame, (Run, Drop)):
+            for message, payload in read(envelope, own_frame or b"", (Run, Drop)):
                 if isinstance(message, Run):
-                    self._ahead.append((message, payload))
+                    lacking = own_frame is None and message.payload is None
+                    self._ahead.append((message, None if lacking else payload))
                 elif isinstance(message, Drop):
                     self._withdraw(message)
+        self._looked = time.monotonic()
 
     def _withdraw(self, drop: Drop) -> None:
         for entry in self._ahead:
@@ -115,13 +131,24 @@ class _Slot:
 
     def _send(self, message: Message, payload: Parts = ()) -> None:
         own_frame = payload if getattr(message, "payload", b"") is None else ()
-        parts = deque(memoryview(part) for part in laid_out(codec.encode(message), *own_frame))
+        frame = laid_out(codec.encode(message), *own_frame)
+        if len(frame) == 1:
+            self._parent.sendall(frame[0])
+            return
+        parts = deque(memoryview(part) for part in frame)
         while parts:
             sent = self._parent.sendmsg(list(islice(parts, AT_ONCE)))
             while parts and sent >= len(parts[0]):
                 sent -= len(parts.popleft())
             if sent:
                 parts[0] = parts[0][sent:]
+
+
+def _flush(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        return  # closed, or nobody reads it any more
 
 
 def _with_limit(payload: bytes, memory: int) -> bytes:

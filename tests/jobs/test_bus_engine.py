@@ -7,6 +7,7 @@ import pytest
 
 from databench import jobs
 from databench.bus.memory import MemoryBroker
+from databench.engines import bus as bus_engine
 from databench.engines.bus import AT_BROKER, BYTES_AT_BROKER, BusEngine
 from databench.engines.contract import Order
 from databench.jobs import JobScope, current_scope
@@ -16,6 +17,7 @@ from databench.wire.chunks import Failure
 from databench.wire.messages import (
     PROTOCOL_VERSION,
     TO_BROKER,
+    Beat,
     Cancel,
     Capacity,
     Done,
@@ -38,6 +40,7 @@ class Recorder:
         self.up = True
         self.sent: list[Message] = []
         self.frames: list[bytes] = []
+        self.said = asyncio.Event()
 
     async def joined(self) -> None: ...
 
@@ -46,8 +49,15 @@ class Recorder:
     def dispatch(self, envelope: bytes, payload: bytes = b"") -> None:
         self.sent += codec.decode(envelope, TO_BROKER)
         self.frames.append(payload)
+        self.said.set()
 
     async def close(self) -> None: ...
+
+    async def hears(self, message: Message) -> None:
+        """Return when this is said."""
+        while message not in self.sent:
+            self.said.clear()
+            await self.said.wait()
 
     def taken(self) -> list[Message]:
         sent, self.sent = self.sent, []
@@ -134,6 +144,24 @@ async def test_a_broker_that_has_lost_the_runner_is_joined_again_once() -> None:
     assert bus.taken() == [JOIN]
     tell(engine, Joined("b1"))
     assert bus.taken() == submits
+    await engine.stop()
+
+
+async def test_a_join_that_is_lost_is_repeated_since_the_broker_itself_says_that_it_has_had_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bus_engine, "BEAT", 0.01)
+    monkeypatch.setattr(bus_engine, "JOIN_AGAIN", 10**9)
+    bus, sink = Recorder(), Answers()
+    engine = BusEngine("r1", bus)
+    await engine.start()
+    submits = submit(engine, sink, 0)
+    await bus.hears(Beat())
+    assert bus.taken() == [JOIN, Beat()]
+    tell(engine, Unknown())
+    await bus.hears(JOIN)
+    tell(engine, Joined("b1"))
+    assert [message for message in bus.taken() if message != Beat()] == [JOIN, *submits]
     await engine.stop()
 
 

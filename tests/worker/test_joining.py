@@ -77,10 +77,9 @@ async def test_a_worker_that_the_broker_does_not_know_joins_again(script: Script
     await script.hears(Join)
 
 
-async def test_a_join_that_is_lost_is_soon_repeated(
+async def test_a_join_that_is_lost_is_repeated_since_the_broker_itself_says_that_it_has_had_none(
     bench: Bench, chores: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The broker itself says that it has had none: no worker has waited for that long in vain."""
     monkeypatch.setattr(parent, "JOIN_AGAIN", 10**9)
     worker = Worker(CrewPlan("w1", 1, CHORES))
     bench.workers.append(worker)
@@ -109,12 +108,3 @@ async def test_what_a_slow_broker_says_of_messages_before_the_join_does_not_repe
     for _ in range(2):
         await script.hears(Beat)
     assert script.joins == 2
-
-
-async def test_a_broker_that_says_nothing_is_asked_to_take_the_worker_in_once_in_a_while(
-    script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parent, "JOIN_AGAIN", 2)
-    script.say(Unknown())
-    await script.hears(Join)
-    await script.hears(Join)

@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
 
 from databench.bus.contract import Bus
 from databench.errors import BusError, RemoteProtocolError
 from databench.wire import codec
 from databench.wire.chunks import Failure
+from databench.wire.membership import Event, Membership, Say
 from databench.wire.messages import (
     FROM_BROKER,
     PROTOCOL_VERSION,
@@ -39,22 +39,9 @@ log = logging.getLogger("databench.worker")
 
 BEAT = 0.5
 JOIN_AGAIN = 10
-"""Beats after which a join without any answer is repeated: to a broker that is only slow a second one is another life,
-and what it gave to the first is lost."""
+"""Beats after which a join is repeated to a broker that says nothing."""
 GRACE = 3.0
 """Seconds that running chunks have to finish when the worker stops; the service's own deadline is 4 s."""
-
-
-class Standing(Enum):
-    """Where the worker stands with the broker."""
-
-    DOWN = auto()
-    JOINING = auto()
-    ASKED = auto()
-    """A beat has followed the join: a broker that has the join takes it, to any other we are unknown."""
-    UNHEARD = auto()
-    """The broker does not have the join."""
-    JOINED = auto()
 
 
 class Worker:
@@ -75,7 +62,7 @@ class Worker:
         self._outbox = Outbox()
         self._sending = False
         self._life: asyncio.Task[None] | None = None
-        self._standing = Standing.DOWN
+        self._membership = Membership(JOIN_AGAIN)
         self._stopping = False
         self._taken_in = asyncio.Event()
         self._left = asyncio.Event()
@@ -120,7 +107,7 @@ class Worker:
             self._life.cancel()
             await asyncio.wait([self._life])
         self._flush()
-        self._standing = Standing.DOWN
+        self._membership.handle(Event.DOWN)
 
     def detail(self) -> bytes:
         """Nothing to tell."""
@@ -133,12 +120,12 @@ class Worker:
 
     def bus_up(self) -> None:
         """Join, when the slots are ready."""
-        if self._standing is Standing.DOWN:
-            self._join()
+        if self._crew.ready.is_set():
+            self._proceed(Event.UP)
 
     def bus_down(self) -> None:
         """Wait for the broker. What runs goes on until another broker, which does not know it, takes us in."""
-        self._standing = Standing.DOWN
+        self._membership.handle(Event.DOWN)
         self._outbox.take()
         self._left.set()
 
@@ -171,11 +158,8 @@ class Worker:
                 self._begin()
             case Unknown() if self._stopping:
                 self._left.set()
-            case Unknown() if self._joined:
-                self._standing = Standing.DOWN
-                self._join()
-            case Unknown() if self._standing is Standing.ASKED:
-                self._standing = Standing.UNHEARD
+            case Unknown():
+                self._proceed(Event.UNKNOWN)
             case Refused(reason):
                 log.error("the broker refuses the worker %s: %s", self.name, reason)
                 if not self._joined:
@@ -184,7 +168,7 @@ class Worker:
 
     @property
     def _joined(self) -> bool:
-        return self._standing is Standing.JOINED
+        return self._membership.joined
 
     # The crew
 
@@ -214,21 +198,24 @@ class Worker:
         """Send it, in one go."""
         self._flush()
 
-    def _join(self) -> None:
-        if self._bus is None or not self._crew.ready.is_set() or self._stopping:
-            return
-        self._standing = Standing.JOINING
-        self._outbox.take()  # what is of an earlier membership would mean something else in the next
-        self._bus.dispatch(codec.encode(Join(self.kind, self.name, PROTOCOL_VERSION, self._crew.usable)))
+    def _proceed(self, event: Event) -> None:
+        """Say what an event asks for; one that stops does not join any more."""
+        say = self._membership.handle(event)
+        if say is Say.BEAT:
+            self._say(Beat())
+        elif say is Say.JOIN and not self._stopping:
+            self._outbox.take()  # what is of an earlier membership would mean something else in the next
+            self._say(Join(self.kind, self.name, PROTOCOL_VERSION, self._crew.usable))
 
-    def _ask(self) -> None:
-        if self._bus is not None:
-            self._standing = Standing.ASKED
-            self._bus.dispatch(codec.encode(Beat()))
+    def _say(self, message: Message) -> None:
+        """Say what is about this worker itself, behind all that it has said."""
+        self._outbox.add(b"", message)
+        self._flush()
 
     def _begin(self) -> None:
         """The broker that takes us in counts on idle slots: whatever still runs, it has given to others."""
-        self._standing, self._refused = Standing.JOINED, None
+        self._membership.handle(Event.TAKEN_IN)
+        self._refused = None
         self._left.clear()
         self._crew.drop_all()
         self._send(Slots(self._crew.usable))
@@ -262,20 +249,9 @@ class Worker:
             group.create_task(self._guard.broken())
 
     async def _beat(self) -> None:
-        silent = 0
         while True:
             await asyncio.sleep(BEAT)
-            silent = silent + 1 if self._standing is Standing.ASKED else 0
-            match self._standing:
-                case Standing.JOINED:
-                    self._send(Beat())
-                case Standing.JOINING:
-                    self._ask()
-                case Standing.ASKED if silent == JOIN_AGAIN:
-                    self._join()
-                case Standing.UNHEARD:
-                    # Only now: what was said of messages before the join may have come late, and its answer next.
-                    self._join()
+            self._proceed(Event.BEAT)
 
     async def _unless_ended(self, event: asyncio.Event) -> None:
         """Wait for an event, or raise what the worker's task died of."""

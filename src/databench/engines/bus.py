@@ -10,7 +10,6 @@ import logging
 import threading
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from databench.bus.contract import Bus
 from databench.engines.contract import Order, Sink
@@ -18,6 +17,7 @@ from databench.errors import RemoteProtocolError
 from databench.segments import Pool, Stored
 from databench.wire import codec
 from databench.wire.chunks import Failure
+from databench.wire.membership import Event, Membership, Say, Standing
 from databench.wire.messages import (
     FROM_BROKER,
     PROTOCOL_VERSION,
@@ -46,15 +46,7 @@ BYTES_AT_BROKER = 64 * 2**20
 """Bytes of their items at most; a larger chunk goes alone."""
 BEAT = 1.0
 JOIN_AGAIN = 5
-"""Beats after which a join without an answer is repeated."""
-
-
-class Standing(Enum):
-    """Where this runner stands with the broker."""
-
-    DOWN = auto()
-    JOINING = auto()
-    JOINED = auto()
+"""Beats after which a join is repeated to a broker that says nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -83,7 +75,7 @@ class BusEngine:
         self._bus = bus
         self._loop = asyncio.get_running_loop()
         self._beats: asyncio.Task[None] | None = None
-        self._standing = Standing.DOWN
+        self._membership = Membership(JOIN_AGAIN)
         self._capacity = 0
         self._jobs: dict[str, dict[int, _Chunk]] = {}
         self._waiting: deque[_Chunk] = deque()
@@ -140,18 +132,17 @@ class BusEngine:
         self._jobs.clear()
         self._waiting.clear()
         self._pool.close()
-        if self._standing is not Standing.DOWN:
+        if self._membership.standing is not Standing.DOWN:
             self._say(Leave())
-        self._standing = Standing.DOWN
+        self._membership.handle(Event.DOWN)
 
     def bus_up(self) -> None:
         """Join the broker."""
-        if self._standing is Standing.DOWN:
-            self._join()
+        self._proceed(Event.UP)
 
     def bus_down(self) -> None:
         """Keep what is not answered until a broker is there again."""
-        self._standing = Standing.DOWN
+        self._membership.handle(Event.DOWN)
         self._capacity = 0
 
     def dispatched(self, envelope: bytes, payload: bytes) -> None:
@@ -177,8 +168,8 @@ class BusEngine:
                 self._capacity = slots
             case Joined():
                 self._joined()
-            case Unknown() if self._standing is Standing.JOINED:
-                self._join()
+            case Unknown():
+                self._proceed(Event.UNKNOWN)
             case Refused(reason):
                 log.error("the broker refuses the runner %s: %s", self._name, reason)
 
@@ -226,7 +217,7 @@ class BusEngine:
         for chunk in chunks:
             chunk.wanted = False
             self._count_out(chunk)
-        if any(chunk.at_broker for chunk in chunks) and self._standing is Standing.JOINED:
+        if any(chunk.at_broker for chunk in chunks) and self._membership.joined:
             self._outbox.add(b"", Cancel(job))
 
     def _answered(self, job: str, number: int) -> _Chunk | None:
@@ -248,7 +239,7 @@ class BusEngine:
 
     def _send_waiting(self) -> None:
         """Submit what there is room for at the broker, and send everything that waits to be sent."""
-        while self._standing is Standing.JOINED and self._waiting and self._room(self._waiting[0]):
+        while self._membership.joined and self._waiting and self._room(self._waiting[0]):
             chunk = self._waiting.popleft()
             if chunk.wanted:
                 chunk.at_broker = True
@@ -268,13 +259,17 @@ class BusEngine:
         self._outbox.add(b"", message)
         self._send_waiting()
 
-    def _join(self) -> None:
-        self._standing = Standing.JOINING
-        self._say(Join("runner", self._name, PROTOCOL_VERSION, 0))
+    def _proceed(self, event: Event) -> None:
+        """Say what an event asks for."""
+        match self._membership.handle(event):
+            case Say.JOIN:
+                self._say(Join("runner", self._name, PROTOCOL_VERSION, 0))
+            case Say.BEAT:
+                self._say(Beat())
 
     def _joined(self) -> None:
         """A broker that has just taken us in knows none of our chunks: it is new, or it had lost us."""
-        self._standing = Standing.JOINED
+        self._membership.handle(Event.TAKEN_IN)
         self._chunks_at_broker = self._bytes_at_broker = 0
         chunks = [chunk for job in self._jobs.values() for chunk in job.values()]
         for chunk in chunks:
@@ -282,15 +277,10 @@ class BusEngine:
         self._waiting = deque(chunks)
 
     async def _beat(self) -> None:
-        unanswered = 0
         while True:
             await asyncio.sleep(BEAT)
             self._pool.trim()
-            if self._standing is Standing.JOINED:
-                unanswered = 0
-                self._say(Beat())
-            elif self._standing is Standing.JOINING and (unanswered := unanswered + 1) % JOIN_AGAIN == 0:
-                self._join()
+            self._proceed(Event.BEAT)
 
 
 def _submit(order: Order, payload: bytes) -> Submit:

@@ -11,6 +11,7 @@ from typing import Any
 from databench.errors import RemoteProtocolError
 from databench.wire import codec, parts
 from databench.wire.parts import Parts, Source
+from databench.wire.records import record
 
 AIM = 0.05
 """Seconds that one chunk should take: long against its way over the bus, short against patience."""
@@ -22,9 +23,10 @@ MAX_BYTES = 4 * 2**20
 """Bytes of arguments, and of results, that an automatic chunk of more than one item aims to stay below."""
 _GROWTH = 32
 _MEMORY = 0.7
+_ROWS = frozenset((list,))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Calls:
     """The calls of a chunk, one for each item: what travels to a slot.
 
@@ -59,11 +61,18 @@ class Calls:
     def from_bytes(cls, data: Source) -> "Calls":
         """Return the calls behind a payload; raises RemoteProtocolError when they are malformed."""
         match parts.unpack(data):
-            case [bool(star), bool(collect), [list(first), *others] as columns] if all(
-                type(other) is list and len(other) == len(first) for other in others
-            ) and not (star and (others or not all(type(row) is list for row in first))):
+            case [star, collect, columns] if type(star) is type(collect) is bool and _are_columns(columns, star):
                 return cls(columns, star, collect)
         raise RemoteProtocolError("the calls of a chunk are malformed")
+
+
+def _are_columns(value: Any, star: bool) -> bool:
+    """Return whether this is what `Calls` keeps. Each chunk passes here, so without patterns of classes."""
+    if type(value) is not list or not value or {*map(type, value)} != {list}:
+        return False
+    if star:
+        return len(value) == 1 and _ROWS.issuperset(map(type, value[0]))
+    return len(value) == 1 or len({*map(len, value)}) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ class Failure:
         raise RemoteProtocolError("failure is malformed")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Results:
     """What the calls of a chunk returned: what travels back from a slot.
 
@@ -130,6 +139,8 @@ class Results:
     def from_bytes(cls, data: Source) -> "Results":
         """Return the results behind a payload; raises RemoteProtocolError when they are malformed."""
         match parts.unpack(data):
+            case [[], values] if type(values) is list:
+                return cls(values)
             case [list(failures), list(values)]:
                 found = [Failure.of(failure) for failure in failures]
                 if all(failure.item is not None and 0 <= failure.item < len(values) for failure in found):

@@ -246,6 +246,9 @@ class WebSocket(asyncio.BufferedProtocol):
         for data in protocol.data_to_send():
             if data:
                 self._transport.write(data)
+            elif self._transport.can_write_eof():
+                # To close with something unread would reset the connection: who still sends would lose the close code.
+                self._transport.write_eof()
             else:
                 self._transport.close()
 

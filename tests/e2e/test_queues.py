@@ -17,6 +17,7 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
+from databench.bus.address import free_ports
 from databench.testing import Page
 from tests.e2e.queues import (
     CELERY_WORKER,
@@ -25,7 +26,6 @@ from tests.e2e.queues import (
     RQ_WORKER,
     NotInstalledError,
     Queues,
-    free_port,
     redis_server,
     worker,
 )
@@ -227,7 +227,7 @@ async def test_what_a_task_of_celery_raises_is_told(gallery: Server, queues: Que
 async def test_without_a_server_the_page_is_hidden_and_says_what_to_start_and_works_when_that_is_there(
     tmp_path: Path,
 ) -> None:
-    port = free_port()
+    port = free_ports()
     environment = {**NOWHERE, "RQ_REDIS_URL": f"redis://127.0.0.1:{port}"}
     with Server(ANALYSES, "--no-reload", environment=environment) as server:
         assert {"poolpi", "rqpi", "celerypi"} & listed(server) == {"poolpi"}

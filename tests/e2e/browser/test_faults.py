@@ -1,6 +1,5 @@
 """Connections that drop and services that die while a page is open."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +7,7 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
+from databench.bus.address import free_ports
 from tests.e2e.browser.conftest import ANALYSES
 from tests.e2e.browser.tabs import Tabs, number, reach, shown
 from tests.e2e.server import Server
@@ -31,9 +31,8 @@ REFUSED = r"WebSocket connection to .* failed"
 @pytest.fixture(scope="module")
 def fragile() -> Iterator[Server]:
     """A gallery of its own to be harmed, as people see it, on a port that its gateway comes back to."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with Server(ANALYSES, "--workers", "1", "--slots", "1", "--no-reload", "--port", str(port)) as running:
+    port = str(free_ports())
+    with Server(ANALYSES, "--workers", "1", "--slots", "1", "--no-reload", "--port", port) as running:
         yield running
     assert "Traceback" not in running.output, running.output
 

@@ -8,14 +8,14 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Literal, NamedTuple, Protocol
 
 from databench.engines.contract import Order
 from databench.errors import Cancelled, JobError, PayloadError, RemoteProtocolError, TaskError
-from databench.failures import job_error, lost_item, task_error
+from databench.failures import job_error, lost_item, task_error, unreadable
 from databench.feeding import Feed
-from databench.progress import Meter, Progress, Reporter
+from databench.progress import Meter, Progress, Reported, Reporter
+from databench.waking import wake
 from databench.wire.chunks import Failure, Results, failures_in
 from databench.wire.parts import Source
 
@@ -29,6 +29,13 @@ Step = list[Any] | Literal["wait", "again", "over"]
 """The results of a chunk, or what else the consumer is to do."""
 
 
+class Live(Reported, Protocol):
+    """A job that is under way, as its owner sees it."""
+
+    def stop(self) -> None:
+        """End it with its scope: whoever waits for it gets Cancelled. From any thread."""
+
+
 class Owner(Protocol):
     """What a job needs to know of whoever it belongs to."""
 
@@ -39,10 +46,10 @@ class Owner(Protocol):
     def check(self) -> None:
         """Raise Cancelled when the handler is to stop."""
 
-    def add(self, job: "Execution") -> Reporter | None:
+    def add(self, job: Live) -> Reporter | None:
         """Take in a job that begins; return who tells of its progress."""
 
-    def remove(self, job: "Execution") -> None:
+    def remove(self, job: Live) -> None:
         """Let go of a job that is over."""
 
 
@@ -155,8 +162,7 @@ class Execution:
         if self._waiter is not None:
             loop, waiter = self._waiter
             self._waiter = None
-            with suppress(RuntimeError):  # its loop is closed: nobody waits there any more
-                loop.call_soon_threadsafe(_resolve, waiter)
+            wake(loop, waiter)
 
     def over(self, end: End) -> None:
         """End the job, unless it is over. From any thread."""
@@ -219,12 +225,12 @@ class Execution:
         try:
             failure = Failure.from_bytes(answer.payload)
         except RemoteProtocolError as error:
-            return _unreadable(error)
+            return unreadable(error)
         if self._feed.collect and answer.reason in ("lost", "timeout"):
             return None
         span = self._feed.ahead[answer.chunk].span
         if failure.item is not None and not 0 <= failure.item < len(span):
-            return _unreadable(RemoteProtocolError(f"there is no item {failure.item} in a chunk of {len(span)}"))
+            return unreadable(RemoteProtocolError(f"there is no item {failure.item} in a chunk of {len(span)}"))
         return job_error(answer.reason, failure, span, self._feed.order.timeout)
 
     def _take(self) -> list[Any] | None:
@@ -239,7 +245,7 @@ class Execution:
             self._given = self._decoded(answer, span)
             return self._given
         except RemoteProtocolError as error:
-            self.over(_unreadable(error))
+            self.over(unreadable(error))
             return None
 
     def _decoded(self, answer: _Answer, span: range) -> list[Any]:
@@ -277,12 +283,3 @@ class Execution:
             if self.end is None:
                 self._feed.engine.submit(order, payload, self)
             return self.end is None
-
-
-def _unreadable(error: RemoteProtocolError) -> JobError:
-    return JobError(f"the answer of a worker cannot be read: {error}")
-
-
-def _resolve(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)

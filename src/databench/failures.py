@@ -9,7 +9,7 @@ import traceback
 from contextlib import suppress
 from types import TracebackType
 
-from databench.errors import JobError, PayloadError, TaskError
+from databench.errors import JobError, PayloadError, RemoteProtocolError, TaskError
 from databench.wire import codec
 from databench.wire.chunks import Failure
 
@@ -56,6 +56,11 @@ def lost_item(reason: str, failure: Failure, item: int, timeout: float) -> TaskE
 def _why(reason: str, failure: Failure, timeout: float) -> str:
     message = f"the chunk took longer than {timeout:g} s" if reason == "timeout" else failure.message
     return f"{reason}: {message}"
+
+
+def unreadable(error: RemoteProtocolError) -> JobError:
+    """Return the error of a job whose answer makes no sense."""
+    return JobError(f"the answer of a worker cannot be read: {error}")
 
 
 def task_error(failure: Failure, item: int) -> TaskError:

@@ -5,7 +5,7 @@ Owns which items are in which chunk. Knows nothing of results and of waiting (re
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count, cycle, islice, repeat
 from operator import length_hint
 from typing import Any
@@ -29,15 +29,12 @@ _SLICE = 0.01
 class Items:
     """The items of a job as they come out of the author's iterables."""
 
-    def __init__(
-        self, rows: Iterator[Any], total: int | None, *, star: bool, single: bool, exact: bool = False
-    ) -> None:
+    def __init__(self, rows: Iterator[Any], total: int | None, *, star: bool, single: bool) -> None:
         self.total = total
         """The number of items, as soon as it is known."""
         self.taken = 0
         self.exhausted = False
         self._rows = rows
-        self._exact = exact
         self._back: list[Any] = []
         self._star = star
         self._single = single
@@ -55,11 +52,6 @@ class Items:
         """Take all arguments of a call from one iterable."""
         return cls(map(list, arguments), _shortest([arguments]), star=True, single=False)
 
-    @classmethod
-    def alone(cls, arguments: Sequence[Any]) -> "Items":
-        """Take the arguments of the only call."""
-        return cls(iter([arguments]), 1, star=True, single=False, exact=True)
-
     def take(self, n: int) -> list[Any]:
         """Return the next items, fewer than `n` at the end; raises what the iterables raise."""
         if self._back:
@@ -70,8 +62,6 @@ class Items:
                 self.exhausted = True
                 self.total = self.taken + len(rows)
         self.taken += len(rows)
-        if self._exact and self.taken == self.total:
-            self.exhausted = True
         return rows
 
     def put_back(self, rows: list[Any]) -> None:
@@ -196,7 +186,7 @@ class Feed:
         size = max(len(payload), self._chunking.result_bytes(items))
         self._bytes += size
         self.ahead[number] = Ahead(range(taken, taken + items), size)
-        return submit(replace(self.order, chunk=number) if number else self.order, payload)
+        return submit(self.order._replace(chunk=number) if number else self.order, payload)
 
     def _packed(self, rows: list[Any], first: int) -> tuple[Source, int]:
         """Return the payload for as many of these items as fit into one, and their number."""

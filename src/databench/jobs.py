@@ -10,15 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast, get_type_hints
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, get_type_hints
 
 from databench.engines.contract import Engine, Order
 from databench.errors import AnalysisError, Cancelled
-from databench.execution import Execution
+from databench.execution import Execution, Live
 from databench.feeding import Feed, Items
 from databench.performing import Ran, perform
 from databench.progress import Later, Progress, Report, Reporter, in_a_thread
-from databench.results import Job, Submitted
+from databench.results import Job
+from databench.submitted import Call, Submitted
 from databench.tasks import become_worker, name_of, task, worker_name
 from databench.wire.chunks import Chunking
 
@@ -105,7 +106,7 @@ class JobScope:
         self._engines = engines
         self._later = later
         self._reporter: Reporter | None = None
-        self._jobs: dict[str, Execution] = {}
+        self._jobs: dict[str, Live] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -122,7 +123,7 @@ class JobScope:
         )
 
     @property
-    def jobs(self) -> list[Execution]:
+    def jobs(self) -> list[Live]:
         """The jobs that are not finished."""
         with self._lock:
             return list(self._jobs.values())
@@ -149,7 +150,7 @@ class JobScope:
         for job in self.jobs:
             job.stop()
 
-    def add(self, job: Execution) -> Reporter | None:
+    def add(self, job: Live) -> Reporter | None:
         """Take in a job that begins; return who tells of its progress."""
         self.check()
         with self._lock:
@@ -162,7 +163,7 @@ class JobScope:
             self._reporter.begun(job)
         return self._reporter
 
-    def remove(self, job: Execution) -> None:
+    def remove(self, job: Live) -> None:
         """Let go of a job that is over."""
         with self._lock:
             self._jobs.pop(job.name, None)
@@ -235,8 +236,8 @@ def begin_submit(
 ) -> Submitted[R]:
     """Do what `submit` does, in this scope."""
     _known_only(options, _SUBMIT_OPTIONS)
-    alone = cast(MapOptions, {"chunk": 1, **options})
-    return Submitted(Job(_begun(scope, task, Items.alone, arguments, alone)))
+    order = _order(scope, task, options)
+    return Submitted(Call(scope, scope.engine_for(options.get("engine")), order, arguments))
 
 
 A = TypeVar("A")
@@ -246,41 +247,37 @@ def _begun(
     scope: JobScope, task: Callable[..., Any], take: Callable[[A], Items], given: A, options: MapOptions
 ) -> Execution:
     _known_only(options, _MAP_OPTIONS)
-    _check_options(options)
-    chunk = options.get("chunk", "auto")
-    order = Order(
-        job=_new_name(),
-        group=scope.group,
-        chunk=0,
-        task=name_of(task),
-        retries=options.get("retries", 2),
-        timeout=float(options.get("timeout") or 0.0),
-        priority=options.get("priority", 0),
-    )
+    order = _order(scope, task, options)
+    chunk, errors = options.get("chunk", "auto"), options.get("errors", "stop")
+    if chunk != "auto" and not _whole(chunk, 1):
+        raise AnalysisError(f'chunk is a number of items from 1 on, or "auto", not {chunk!r}')
+    if errors not in ("stop", "collect"):
+        raise AnalysisError(f'errors is "stop" or "collect", not {errors!r}')
     feed = Feed(
         scope.engine_for(options.get("engine")),
         order,
         take(given),
         Chunking(None if chunk == "auto" else chunk),
         scope.clock,
-        collect=options.get("errors", "stop") == "collect",
+        collect=errors == "collect",
     )
     return Execution(scope, feed, ordered=options.get("ordered", False))
 
 
-def _check_options(options: MapOptions) -> None:
-    chunk, errors = options.get("chunk", "auto"), options.get("errors", "stop")
-    if chunk != "auto" and not _whole(chunk, 1):
-        raise AnalysisError(f'chunk is a number of items from 1 on, or "auto", not {chunk!r}')
-    if not _whole(options.get("retries", 2), 0):
-        raise AnalysisError(f"retries is a number from 0 on, not {options['retries']!r}")
-    if not _whole(options.get("priority", 0), None):
-        raise AnalysisError(f"priority is a whole number, higher goes first, not {options['priority']!r}")
+def _order(scope: JobScope, task: Callable[..., Any], options: SubmitOptions) -> Order:
+    """Return what all chunks of a new job have in common; raises AnalysisError for options that make no sense."""
+    name = name_of(task)
+    if not options:
+        return Order(_new_name(), scope.group, 0, name)
+    retries, priority = options.get("retries", 2), options.get("priority", 0)
     timeout = options.get("timeout")
+    if not _whole(retries, 0):
+        raise AnalysisError(f"retries is a number from 0 on, not {retries!r}")
+    if not _whole(priority, None):
+        raise AnalysisError(f"priority is a whole number, higher goes first, not {priority!r}")
     if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < math.inf):
         raise AnalysisError(f"timeout is a number of seconds above 0, or None for no limit, not {timeout!r}")
-    if errors not in ("stop", "collect"):
-        raise AnalysisError(f'errors is "stop" or "collect", not {errors!r}')
+    return Order(_new_name(), scope.group, 0, name, retries, float(timeout or 0.0), priority)
 
 
 def _known_only(options: Mapping[str, object], known: frozenset[str]) -> None:

@@ -9,9 +9,10 @@ from itertools import chain, islice
 from operator import length_hint
 from typing import Any, Generic, Self, TypeVar
 
-from databench.errors import AnalysisError, JobError, TaskError
+from databench.errors import JobError, TaskError
 from databench.execution import Execution
 from databench.progress import Progress
+from databench.waking import refuse_loop, resolve
 
 R = TypeVar("R")
 
@@ -101,7 +102,7 @@ class Job(Generic[R]):
 
     def _wait(self) -> list[Any] | None:
         """Wait for the results of a chunk; None when the job is over."""
-        _refuse_loop()
+        refuse_loop()
         execution = self._execution
         while True:
             execution.owner.check()
@@ -175,7 +176,7 @@ class Job(Generic[R]):
         if not self._execution.wake(loop, waiter):
             return
         probing = self._execution.probing()
-        timer = None if probing is None else loop.call_later(probing, _resolve, waiter)
+        timer = None if probing is None else loop.call_later(probing, resolve, waiter)
         try:
             await waiter
         finally:
@@ -195,42 +196,3 @@ class Job(Generic[R]):
         if self._result is None:
             raise JobError("the job was cancelled")
         return self._result
-
-
-class Submitted(Generic[R]):
-    """One call of a task, made by `submit`: `result()` in a plain handler, `await` in an async one."""
-
-    def __init__(self, job: Job[R]) -> None:
-        self._job = job
-
-    def result(self) -> R:
-        """Wait for what the task returns. Raises TaskError, JobError or Cancelled as a Job does."""
-        return self._job.result()[0]
-
-    def __await__(self) -> Generator[Any, None, R]:
-        return (yield from self._job.__await__())[0]
-
-    @property
-    def progress(self) -> Progress:
-        """How far it is: one item, which is done when the result is here."""
-        return self._job.progress
-
-    def cancel(self) -> None:
-        """Cancel the call unless it is over; `result` raises JobError then."""
-        self._job.cancel()
-
-
-def _refuse_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise AnalysisError(
-        "waiting for a job here would block everything else; in an async handler use "
-        "`async for x in job`, or `await job` for all results"
-    )
-
-
-def _resolve(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -8,54 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from databench import jobs
-from databench.engines.contract import Order, Sink
 from databench.errors import Cancelled, JobError, TaskError
-from databench.jobs import JobScope, perform
+from databench.jobs import JobScope
 from databench.wire.chunks import Failure, Results
-from databench.wire.parts import Parts, Source, joined
-
-
-class Scripted:
-    """An engine that answers as the test says, and knows what it was told."""
-
-    capacity = 3
-
-    def __init__(self) -> None:
-        self.orders: list[tuple[Order, Source, Sink]] = []
-        self.answered: list[tuple[Order, Source, Sink]] = []
-        self.cancelled: list[str] = []
-
-    def hold(self, task: str, parts: Parts) -> bytes:
-        return joined(parts)
-
-    def submit(self, order: Order, payload: Source, sink: Sink) -> None:
-        assert not self.cancelled, "a chunk after the end of its job"
-        self.orders.append((order, payload, sink))
-
-    def cancel(self, job: str) -> None:
-        self.cancelled.append(job)
-
-    def answer(self, index: int) -> None:
-        order, payload, sink = self.orders.pop(index)
-        self.answered.append((order, payload, sink))
-        ran = perform(order.task, payload)
-        (sink.failed if ran.failed else sink.done)(order.chunk, *self._what(ran))
-
-    @staticmethod
-    def _what(ran: Any) -> tuple[Any, bytes]:
-        return ("raised" if ran.failed else 0.01), ran.payload
-
-    def repeat(self, index: int) -> None:
-        """Answer a chunk once more, and one that never was."""
-        order, _, sink = self.answered[index]
-        sink.done(order.chunk, 0.0, Results([0]).to_bytes())
-        sink.failed(order.chunk, "lost", b"")
-        sink.done(10**6, 0.0, b"")
-
-    def lose(self, index: int) -> None:
-        order, payload, sink = self.orders.pop(index)
-        self.answered.append((order, payload, sink))
-        sink.failed(order.chunk, "lost", Failure(None, "Lost", "its slot was killed", "").to_bytes())
+from tests.jobs.scripted import Scripted
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
@@ -123,7 +79,7 @@ async def test_whatever_ends_the_job_tells_the_engine_and_stays_the_same(chores:
 )
 async def test_an_answer_that_makes_no_sense_ends_the_job(chores: ModuleType, answer: tuple[str, bytes]) -> None:
     engine = Scripted()
-    job = jobs.begin_submit(JobScope(engine), chores.double, (1,))
+    job = jobs.begin_map(JobScope(engine), chores.double, ([1],), chunk=1)
     order, _, sink = engine.orders[0]
     if answer[0] == "done":
         sink.done(order.chunk, 0.1, answer[1])

@@ -1,13 +1,11 @@
 """What a job may expect of an engine, whatever runs its chunks: the types, and nothing that runs anything."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from databench.wire.parts import Parts, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """One chunk to run, and how."""
 
     job: str

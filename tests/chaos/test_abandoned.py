@@ -9,7 +9,7 @@ import pytest
 from databench.testing import Page
 from tests.chaos.cluster import Cluster
 from tests.chaos.memory import used
-from tests.e2e.server import eventually
+from tests.e2e.server import START, eventually
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ async def test_500_abandoned_sessions_end_one_by_one_and_leave_nothing_behind(cl
     async def settle(before: dict[str, float], most: dict[str, float]) -> dict[str, float]:
         log.info("growth in MiB, just after: %s", growth(before))
         # Memory comes back a moment after the sessions are over.
-        await asyncio.to_thread(eventually, lambda: all(growth(before)[name] < most[name] for name in most), 10)
+        await asyncio.to_thread(eventually, lambda: all(growth(before)[name] < most[name] for name in most))
         log.info("growth in MiB, then: %s", growth(before))
         return growth(dict.fromkeys(SPARE, 0.0))
 
@@ -79,7 +79,7 @@ async def test_500_abandoned_sessions_end_one_by_one_and_leave_nothing_behind(cl
         for _ in range(ROUNDS):
             await abandon_many(url, watching)
         await settle(warm, TOLERANCE)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(START):
             await watching.emit("census")
             while (await watching.receive("census")).payload > 1:
                 await watching.emit("census")

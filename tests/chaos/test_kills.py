@@ -10,7 +10,7 @@ from databench.wire.roster import owner
 from tests.chaos.cluster import Cluster, connections
 from tests.chaos.streaming import Stream
 from tests.chaos.tab import Tab
-from tests.e2e.server import eventually
+from tests.e2e.server import START, eventually
 
 RUNNERS = ("runner-1", "runner-2")
 PATIENT = "databench_gateway.gateway:ACQUAINTANCE=60"
@@ -103,7 +103,7 @@ async def test_the_pages_of_a_runner_that_is_started_again_come_back_and_begin_a
         cluster.kill("runner-1", number)
         starting = asyncio.create_task(asyncio.to_thread(cluster.start, "runner-1"))
         for tab in (one, two):
-            assert (await tab.receive("hello")).payload["pid"] != pid
+            assert (await tab.receive("hello", within=START)).payload["pid"] != pid
             assert not tab.resumed
         await starting
 

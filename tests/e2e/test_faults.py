@@ -180,7 +180,7 @@ async def test_an_edited_analysis_is_loaded_and_its_open_pages_load_again(folder
         async with Page(server.url, "one") as page:
             assert (await page.receive("hello")).payload == "before"
             (folder / "one.py").write_text(source("after"))
-            assert (await page.closed())[0] == 1012
+            assert (await page.closed(within=START))[0] == 1012
             assert page.reload_reason
             await reattached(page)
             assert (await page.receive("hello")).payload == "after"
@@ -196,7 +196,7 @@ async def test_an_edited_page_is_shown_and_open_ones_load_again(folder: Path) ->
         async with Page(server.url, "one") as page:
             page_file = folder / "templates" / "one.html"
             page_file.write_text(page_file.read_text().replace("old", "new"))
-            await page.reloaded()
+            await page.reloaded(within=START)
         assert "new" in await body(f"{server.url}/one/")
 
 

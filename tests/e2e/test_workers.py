@@ -12,7 +12,7 @@ import psutil
 
 from databench.bus.address import free_ports
 from databench.testing import Page
-from tests.e2e.server import PROBES, Server, eventually, reattached
+from tests.e2e.server import PROBES, START, Server, eventually, reattached
 
 
 async def test_map_spreads_over_the_workers_from_plain_and_async_handlers(server: Server) -> None:
@@ -93,7 +93,7 @@ async def test_a_job_waits_for_a_worker_to_come() -> None:
         async with Page(server.url, "probe") as page:
             server.service("worker-1").kill()
             await page.emit("map", [1, 2, 3])
-            assert (await page.receive("mapped")).payload == [2, 4, 6]
+            assert (await page.receive("mapped", within=START)).payload == [2, 4, 6]
 
 
 async def test_workers_start_although_nobody_reads_what_they_say() -> None:
@@ -108,7 +108,7 @@ async def test_workers_start_although_nobody_reads_what_they_say() -> None:
         page = Page(f"http://127.0.0.1:{port}", "probe")
         await reattached(page)
         await page.emit("map", [1, 2, 3])
-        assert (await page.receive("mapped")).payload == [2, 4, 6]
+        assert (await page.receive("mapped", within=START)).payload == [2, 4, 6]
         await page.socket.close()
     finally:
         process.terminate()

@@ -98,7 +98,7 @@ async def engine(request: pytest.FixtureRequest, chores: ModuleType) -> AsyncIte
         engine = engines(name)
         scope = JobScope(engine)
         assert await jobs.begin_submit(scope, chores.double, (2,)) == 4
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):  # a process that a test has ended is started again
             while engine.capacity != 2:
                 await jobs.begin_submit(scope, chores.double, (2,))
         yield engine

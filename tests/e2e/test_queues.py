@@ -29,7 +29,7 @@ from tests.e2e.queues import (
     redis_server,
     worker,
 )
-from tests.e2e.server import Server, eventually
+from tests.e2e.server import START, Server, eventually
 
 ANALYSES = ROOT / "analyses"
 FAILING = """
@@ -107,7 +107,8 @@ def frozen_job(rq: psutil.Process, queue: Queue) -> psutil.Process | None:
 
 def accepted(celery: Celery) -> int:
     """Return how many tasks the processes of Celery's worker have begun so far."""
-    return sum(each["total"].get("celerypi.walk", 0) for each in celery.control.inspect(limit=1).stats().values())
+    stats = celery.control.inspect(timeout=START, limit=1).stats()  # returns with the first answer
+    return sum(each["total"].get("celerypi.walk", 0) for each in stats.values())
 
 
 async def freeze_a_task(page: Page, celery: Celery, before: int, processes: list[psutil.Process]) -> None:
@@ -242,7 +243,7 @@ async def test_without_a_server_the_page_is_hidden_and_says_what_to_start_and_wo
                     await page.emit("run")
                     await page.until(lambda: page.state["missing"].endswith(f"start: {RQ_WORKER}"))
                     with worker("rq worker --serializer json rqpi", tmp_path / "a.log", environment, folder=tmp_path):
-                        error = (await page.receive("error")).payload
+                        error = (await page.receive("error", within=45)).payload
                         assert (
                             "a job failed: ValueError: Invalid attribute name: analyses.rqpi.jobs.resample"
                             in error["message"]

@@ -220,6 +220,22 @@ def test_what_comes_together_is_answered_together_with_large_payloads_as_frames_
     assert (to, codec.decode(envelopes, FROM_BROKER), payload) == (b"w", runs, large)
 
 
+def test_chunks_are_given_out_when_all_that_came_together_is_known(broker: Broker) -> None:
+    frame = codec.encode(replace(SUBMIT, payload=b""), Cancel("j"), replace(SUBMIT, job="k", payload=b""))
+    broker.dispatcher.receive(b"r", frame, b"", broker.now)
+    assert broker.told() == [(b"w", Run("k", 0, "m:f", 0.0, None), b"")]
+
+
+def test_what_was_said_before_leaving_counts_and_nothing_follows_the_answer(broker: Broker) -> None:
+    for chunk in (0, 1):
+        broker.say(b"r", replace(SUBMIT, chunk=chunk))
+    broker.dispatcher.receive(b"w", codec.encode(Done("j", 0, 0.1, b""), Leave()), b"", broker.now)
+    told = broker.told()
+    assert (b"r", Done("j", 0, 0.1, None), b"") in told
+    assert [message for to, message, _ in told if to == b"w"] == [Run("j", 1, "m:f", 0.0, None), Unknown()]
+    assert broker.say(b"w", Returned("j", 1)) == []
+
+
 def test_only_the_last_of_a_frame_may_have_its_payload_outside(broker: Broker) -> None:
     broker.dispatcher.receive(b"r", codec.encode(SUBMIT, replace(SUBMIT, chunk=1)), b"items", broker.now)
     assert [type(message) for _, message, _ in broker.told()] == [Refused]

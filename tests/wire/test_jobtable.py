@@ -150,8 +150,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.running: dict[tuple[str, int], bytes] = {}
         self.slots: dict[bytes, int] = {}
 
-    def tell(self, event: Event) -> None:
-        for instruction in self.table.handle(event, self.now):
+    def tell(self, *events: Event) -> None:
+        for instruction in self.table.handle_all(events, self.now):
             self.perform(instruction)
 
     def perform(self, instruction: Instruction) -> None:
@@ -180,6 +180,21 @@ class AnyOrder(RuleBasedStateMachine):
         self.numbers += 1
         self.open.add((job, self.numbers))
         self.tell(submitted(self.numbers, job, self.client(job), retries, job, self.numbers % 3 - 1))
+
+    @rule(jobs=st.lists(JOBS, max_size=9))
+    def submit_together(self, jobs: list[str]) -> None:
+        numbers = range(self.numbers + 1, self.numbers + 1 + len(jobs))
+        self.numbers += len(jobs)
+        self.open.update(zip(jobs, numbers, strict=True))
+        self.tell(
+            *(submitted(number, job, self.client(job), 1, job) for job, number in zip(jobs, numbers, strict=True))
+        )
+
+    @rule(worker=WORKERS, took=ROUNDING)
+    def answer_together(self, worker: bytes, took: float) -> None:
+        self.now += took
+        mine = [key for key, name in self.running.items() if name == worker]
+        self.tell(*(ChunkDone(worker, job, chunk, took, b"r") for job, chunk in mine))
 
     @rule(worker=WORKERS, slots=st.integers(0, 3))
     def join(self, worker: bytes, slots: int) -> None:

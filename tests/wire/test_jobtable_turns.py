@@ -38,6 +38,12 @@ def test_a_small_job_does_not_wait_behind_a_large_one() -> None:
     assert "small" in turns(table, {"large": 0.05, "small": 0.05}, 3)
 
 
+def test_many_jobs_of_one_chunk_each_run_in_the_order_in_which_they_came() -> None:
+    jobs = [f"j{number}" for number in range(300)]
+    table = after(*(submitted(0, job=job) for job in jobs), limit=300)
+    assert turns(table, dict.fromkeys(jobs, 0.05), 299) == jobs[:299]
+
+
 def test_jobs_get_the_same_slot_time_however_long_their_chunks_are() -> None:
     events = [submitted(chunk, job=job) for job in ("slow", "quick") for chunk in range(90)]
     shares = Counter(turns(after(*events, limit=200), {"slow": 1.0, "quick": 0.1}, 44))

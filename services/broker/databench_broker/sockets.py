@@ -26,6 +26,8 @@ OWN = "inproc://broker"
 """Where the broker publishes what it has to say itself."""
 FLUSH = 64
 """Messages that are received before what they lead to is sent."""
+_NOBLOCK = int(zmq.NOBLOCK)
+_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
 def _bind(socket: "zmq.Socket[bytes]", address: str) -> None:
@@ -141,17 +143,24 @@ class Router:
             if self._socket.closed:
                 return
             try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                sender = self._socket.recv(_NOBLOCK)
             except zmq.Again:
                 self.flush()
                 return
-            if len(frames) == 3:
-                sender = frames[0].bytes
-                self._remember(sender, frames[1])
-                self._taker.received(sender, frames[1].bytes, _kept(frames[2]))
+            frames = self._rest()
+            if len(frames) == 2:
+                self._remember(sender, frames[0])
+                self._taker.received(sender, frames[0].bytes, _kept(frames[1]))
             if count % FLUSH == 0:
                 self.flush()
         self._loop.call_soon(self.drain)
+
+    def _rest(self) -> list[zmq.Frame]:
+        """Return what came behind the name of its sender. One by one: `recv_multipart` takes twice as long."""
+        frames = [self._socket.recv(_NOBLOCK, copy=False)]
+        while frames[-1].more:
+            frames.append(self._socket.recv(_NOBLOCK, copy=False))
+        return frames
 
     def _remember(self, sender: bytes, frame: zmq.Frame) -> None:
         descriptor = frame.get(zmq.SRCFD)
@@ -189,13 +198,15 @@ class Router:
         """Send what is to be sent; what is for a peer that is not connected is dropped (it is about to be missed)."""
         if self._socket.closed:
             return
-        for message in self._taker.outgoing():
+        for receiver, envelopes, payload in self._taker.outgoing():
             try:
-                self._socket.send_multipart(message, zmq.NOBLOCK)
+                self._socket.send(receiver, _MORE)
+                self._socket.send(envelopes, _MORE)
+                self._socket.send(payload, _NOBLOCK)
             except zmq.ZMQError as error:
                 if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                     raise
-                log.debug("%r is not connected", message[0])
+                log.debug("%r is not connected", receiver)
         # Sending takes the wake-up of what arrived meanwhile.
         if readable(self._socket):
             self._loop.call_soon(self.drain)

@@ -9,7 +9,7 @@ import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from itertools import groupby
+from itertools import groupby, product
 from operator import attrgetter
 from typing import Any, get_args, get_origin
 
@@ -160,7 +160,11 @@ def unpack(data: bytes, ext_hook: Callable[[int, bytes], object] = restored) -> 
 def encode(*messages: Message) -> bytes:
     """Return one frame of these messages."""
     pack_one = _packers.messages.pack
-    return b"".join([pack_one(_fields(type(message))(message)) for message in messages])
+    if len(messages) == 1:
+        [message] = messages
+        data: bytes = pack_one(_fields[type(message)](message))
+        return data
+    return b"".join([pack_one(_fields[type(message)](message)) for message in messages])
 
 
 def encode_runs(
@@ -213,22 +217,51 @@ def unfold(number: int) -> int:
     return number // 2 if number % 2 == 0 else -(number // 2) - 1
 
 
-def _fields(kind: type[Message]) -> Callable[[Message], tuple[Any, ...]]:
-    """Return what takes the tag and all fields from a message of this kind, in C."""
-    if (getter := _getters.get(kind)) is None:
+class _Fields(dict[type[Message], Callable[[Message], tuple[Any, ...]]]):
+    """For each kind of message what takes the tag and all fields from one, in C."""
+
+    def __missing__(self, kind: type[Message]) -> Callable[[Message], tuple[Any, ...]]:
         # Of a single name `attrgetter` makes no tuple.
         getter = attrgetter("tag", *kind.__match_args__) if kind.__match_args__ else lambda message: (message.tag,)
-        _getters[kind] = getter
-    return getter
+        self[kind] = getter
+        return getter
 
 
-_getters: dict[type[Message], Callable[[Message], tuple[Any, ...]]] = {}
+_fields = _Fields()
+
+
+class _Form:
+    """What a message of one kind looks like on the wire."""
+
+    __slots__ = ("_allowed", "kind", "longest_name", "numbers", "run")
+
+    def __init__(self, kind: type[Message]) -> None:
+        self.kind = kind
+        self.longest_name = _NAMED.get(kind.tag, 0)
+        self.run = kind.tag in _RUNS
+        self._allowed = [_allowed(field.type) for field in dataclasses.fields(kind)]
+        self.numbers = {
+            types_of_fields: tuple(place for place, each in enumerate(types_of_fields) if each is int)
+            for types_of_fields in product((str,), *self._allowed)
+        }
+        """For each tuple of types that a message may have, the places of its whole numbers."""
+
+    def objection(self, item: list[Any]) -> str:
+        """Return what is wrong with the types in a message."""
+        if len(item) != len(self._allowed) + 1:
+            return f"{self.kind.tag!r} has {len(item) - 1} fields, not {len(self._allowed)}"
+        wrong = next(
+            type(value) for value, allowed in zip(item[1:], self._allowed, strict=True) if type(value) not in allowed
+        )
+        return f"{self.kind.tag!r} has a field of type {wrong.__name__}"
+
+
+_Grammar = Mapping[str, _Form]
 
 
 @cache
-def _grammar(vocabulary: Vocabulary) -> dict[str, tuple[type[Message], tuple[tuple[type, ...], ...]]]:
-    """Return for each tag the class and the types that each field may have."""
-    return {kind.tag: (kind, tuple(_allowed(field.type) for field in dataclasses.fields(kind))) for kind in vocabulary}
+def _grammar(vocabulary: Vocabulary) -> _Grammar:
+    return {kind.tag: _Form(kind) for kind in vocabulary}
 
 
 def _allowed(annotation: Any) -> tuple[type, ...]:
@@ -268,27 +301,23 @@ def _several(data: bytes, longest: int) -> list[Any]:
     return items
 
 
-def _message(item: Any, grammar: dict[str, tuple[type[Message], tuple[tuple[type, ...], ...]]]) -> Message:
+def _message(item: Any, grammar: _Grammar) -> Message:
     if type(item) is not list or not item or type(item[0]) is not str:
         raise RemoteProtocolError("message is not an array that begins with a tag")
-    if (entry := grammar.get(item[0])) is None:
+    if (form := grammar.get(item[0])) is None:
         raise RemoteProtocolError(f"message {item[0][:40]!r} is not allowed here")
-    kind, types_allowed = entry
-    if len(item) != len(types_allowed) + 1:
-        raise RemoteProtocolError(f"{item[0]!r} has {len(item) - 1} fields, not {len(types_allowed)}")
-    tag = item[0]
+    # One look-up for the types of all fields: a look at each of them would cost more than all the rest.
+    if (numbers := form.numbers.get(tuple(map(type, item)))) is None:
+        raise RemoteProtocolError(form.objection(item))
+    for place in numbers:
+        if item[place] < 0:
+            raise RemoteProtocolError(f"{item[0]!r} has a negative number")
+    if form.longest_name and not 0 < len(item[2]) <= form.longest_name:
+        raise RemoteProtocolError(f"the name in {item[0]!r} has 1 to {form.longest_name} characters")
+    if form.run and not (item[3] and {*map(type, item[3])} == {bytes}):
+        raise RemoteProtocolError(f"{item[0]!r} has no payloads, or one that is not bytes")
     del item[0]
-    for value, allowed in zip(item, types_allowed, strict=True):
-        kind_of_value = type(value)
-        if kind_of_value not in allowed:
-            raise RemoteProtocolError(f"{tag!r} has a field of type {kind_of_value.__name__}")
-        if kind_of_value is int and value < 0:
-            raise RemoteProtocolError(f"{tag!r} has a negative number")
-    if tag in _NAMED and not 0 < len(item[1]) <= _NAMED[tag]:
-        raise RemoteProtocolError(f"the name in {tag!r} has 1 to {_NAMED[tag]} characters")
-    if tag in _RUNS and not (item[2] and {*map(type, item[2])} == {bytes}):
-        raise RemoteProtocolError(f"{tag!r} has no payloads, or one that is not bytes")
-    return kind(*item)
+    return form.kind(*item)
 
 
 def decode_one(data: bytes, vocabulary: Vocabulary) -> Message:

@@ -79,7 +79,10 @@ class Dispatcher:
     @property
     def next_tick(self) -> float | None:
         """The time at which `tick` should be called; None while there is nobody to watch."""
-        return min((time for time in (self._next_expiry, self._table.due) if time is not None), default=None)
+        due, expiry = self._table.due, self._next_expiry
+        if due is None or expiry is None:
+            return expiry if due is None else due
+        return min(due, expiry)
 
     @property
     def capacity(self) -> int:
@@ -98,12 +101,23 @@ class Dispatcher:
         except RemoteProtocolError as error:
             self._refuse(sender, str(error))
             return
+        events: list[jobevents.Event] = []
         for message, own_payload in received:
-            self._take(sender, message, own_payload, now)
+            member = self._members.get(sender)
+            if member is not None and not member.cut_off:
+                member.seen = now
+                if (event := _event(sender, message, own_payload, worker=member.worker)) is not None:
+                    events.append(event)
+                    continue
+            # What is about the sender itself comes after what it said before.
+            self._handle(events, now)
+            events = []
+            self._take(sender, member, message, now)
+        self._handle(events, now)
 
     def tick(self, now: float) -> None:
         """Let go of members that have been silent for too long, and give chunks to slots that are about to be free."""
-        self._perform(self._table.handle(jobevents.Due(), now))
+        self._handle([jobevents.Due()], now)
         for identity, member in list(self._members.items()):
             if now >= member.seen + member.limit:
                 self._gone(identity, f"the worker {member.name} was silent for {member.limit:g} s", now)
@@ -135,25 +149,16 @@ class Dispatcher:
         """Return what is to be sent by now."""
         return self._outbox.take()
 
-    def _take(self, sender: bytes, message: Message, payload: bytes, now: float) -> None:
+    def _take(self, sender: bytes, member: _Member | None, message: Message, now: float) -> None:
+        """Take what is not for the job table."""
         if isinstance(message, Join):
             self._join(sender, message, now)
-            return
-        member = self._members.get(sender)
-        if member is None or (member.cut_off and not isinstance(message, Leave)):
+        elif member is None or (member.cut_off and not isinstance(message, Leave)):
             self._outbox.add(sender, Unknown())
-            return
-        member.seen = now
-        if isinstance(message, Beat):
-            return
-        if isinstance(message, Leave):
+        elif isinstance(message, Leave):
             self._leave(sender, member, now)
-            return
-        event = _event(sender, message, payload, worker=member.worker)
-        if event is None:
+        elif not isinstance(message, Beat):
             self._refuse(sender, f"{member.name} may not send this {message.tag!r}")
-            return
-        self._perform(self._table.handle(event, now))
 
     def _join(self, sender: bytes, join: Join, now: float) -> None:
         if join.version != PROTOCOL_VERSION:
@@ -166,13 +171,13 @@ class Dispatcher:
         self._succeed(sender, join, now)
         before = self._members.pop(sender, None)
         if before is not None and not before.worker:
-            self._perform(self._table.handle(jobevents.ClientGone(sender), now))
+            self._handle([jobevents.ClientGone(sender)], now)
         member = self._members[sender] = _Member(join.name, join.kind == "worker", now)
         expires = now + member.limit
         self._next_expiry = expires if self._next_expiry is None else min(self._next_expiry, expires)
         self._outbox.add(sender, Joined(self._broker))
         if member.worker:
-            self._perform(self._table.handle(jobevents.WorkerJoined(sender, join.slots), now))
+            self._handle([jobevents.WorkerJoined(sender, join.slots)], now)
         else:
             self._outbox.add(sender, Capacity(self.capacity))
 
@@ -185,7 +190,7 @@ class Dispatcher:
     def _gone(self, identity: bytes, reason: str, now: float) -> None:
         member = self._members.pop(identity)
         event = jobevents.WorkerGone(identity, reason) if member.worker else jobevents.ClientGone(identity)
-        self._perform(self._table.handle(event, now))
+        self._handle([event], now)
 
     def _leave(self, sender: bytes, member: _Member, now: float) -> None:
         """A worker that leaves stays a member until it falls silent: it still has chunks to answer for.
@@ -193,19 +198,22 @@ class Dispatcher:
         It is told Unknown: whatever was assigned to it before was sent before, and nothing comes after.
         """
         if member.worker:
-            self._perform(self._table.handle(jobevents.WorkerLeft(sender), now))
+            self._handle([jobevents.WorkerLeft(sender)], now)
             self._outbox.add(sender, Unknown())
             return
         del self._members[sender]
-        self._perform(self._table.handle(jobevents.ClientGone(sender), now))
+        self._handle([jobevents.ClientGone(sender)], now)
 
     def _refuse(self, sender: bytes, reason: str) -> None:
         self.refused += 1
         self._outbox.add(sender, Refused(reason))
 
-    def _perform(self, instructions: list[jobevents.Instruction]) -> None:
+    def _handle(self, events: list[jobevents.Event], now: float) -> None:
+        """Have the job table decide, and say what it orders."""
+        if not events:
+            return
         add = self._outbox.add
-        for instruction in instructions:
+        for instruction in self._table.handle_all(events, now):
             match instruction:
                 case jobevents.Assign(worker, job, chunk, task, timeout, payload):
                     add(worker, Run(job, chunk, task, timeout, inline(payload)), payload)

@@ -85,11 +85,15 @@ class Turns(Generic[S]):
 
         To be called when it begins to wait, when it was served, and when its account was corrected.
         """
-        self._turns += 1
-        sharer.turn = self._turns
-        heappush(self._heap, (-sharer.rank, sharer.account.used(now), self._turns, sharer))
-        if len(self._heap) > self._limit:
-            self._heap = [entry for entry in self._heap if entry[2] == entry[3].turn and entry[3].waiting]
+        self._turns = sharer.turn = self._turns + 1
+        entry = (-sharer.rank, sharer.account.used(now), sharer.turn, sharer)
+        heap = self._heap
+        if heap and heap[0][3] is sharer:
+            heapreplace(heap, entry)  # it was served
+            return
+        heappush(heap, entry)
+        if len(heap) > self._limit:
+            self._heap = [entry for entry in heap if entry[2] == entry[3].turn and entry[3].waiting]
             heapify(self._heap)
             self._limit = max(64, 2 * len(self._heap))
 

@@ -1,9 +1,9 @@
 """What the job table is told (events) and what it orders (instructions): names and fields, no logic."""
 
-from dataclasses import dataclass
+from databench.wire.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WorkerJoined:
     """A worker is here, with nothing to do yet; one of that name that was here before is gone."""
 
@@ -11,7 +11,7 @@ class WorkerJoined:
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SlotsChanged:
     """A worker has another number of usable slots."""
 
@@ -19,14 +19,14 @@ class SlotsChanged:
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WorkerLeft:
     """A worker takes nothing new and finishes what it has."""
 
     worker: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WorkerGone:
     """A worker is lost, and with it the chunks it has."""
 
@@ -34,19 +34,19 @@ class WorkerGone:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Due:
     """The time has come that the table named."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClientGone:
     """Nobody waits for this client's jobs any more."""
 
     client: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Submitted:
     """A client wants a chunk to be run."""
 
@@ -61,7 +61,7 @@ class Submitted:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobCancelled:
     """A client wants nothing more of a job."""
 
@@ -69,7 +69,7 @@ class JobCancelled:
     job: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChunkDone:
     """A worker has the results of a chunk."""
 
@@ -80,7 +80,7 @@ class ChunkDone:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChunkFailed:
     """A chunk failed in a way that would repeat itself: its task raised, or it took longer than it may."""
 
@@ -91,7 +91,7 @@ class ChunkFailed:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChunkLost:
     """The slot that ran a chunk ended."""
 
@@ -101,7 +101,7 @@ class ChunkLost:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChunkReturned:
     """A worker gives a chunk back that it did not begin, or does not finish since it stops."""
 
@@ -126,7 +126,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assign:
     """Have a worker run a chunk, for at most `timeout` seconds (0: no limit)."""
 
@@ -138,7 +138,7 @@ class Assign:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Drop:
     """Have a worker end a chunk, whose result nobody wants."""
 
@@ -147,7 +147,7 @@ class Drop:
     chunk: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deliver:
     """Give a client the results of a chunk."""
 
@@ -158,7 +158,7 @@ class Deliver:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fail:
     """Tell a client that a chunk failed."""
 
@@ -169,7 +169,7 @@ class Fail:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CapacityChanged:
     """Tell all clients how many slots there are."""
 

@@ -30,9 +30,13 @@ class State(Enum):
     FAILED = auto()
     DISCARDED = auto()
 
+    __hash__ = object.__hash__  # in C; that of Enum is not
+
 
 class Move(Enum):
     """What happens to a chunk."""
+
+    __hash__ = object.__hash__
 
     ASSIGN = auto()
     FINISH = auto()
@@ -98,9 +102,11 @@ class Group:
 
     def pace(self, task: str) -> Pace:
         """Return the pace of a task, which all jobs of the group share."""
-        if task not in self.paces and len(self.paces) >= KINDS_LIMIT:
-            del self.paces[next(iter(self.paces))]
-        return self.paces.setdefault(task, Pace())
+        if (pace := self.paces.get(task)) is None:
+            if len(self.paces) >= KINDS_LIMIT:
+                del self.paces[next(iter(self.paces))]
+            pace = self.paces[task] = Pace()
+        return pace
 
 
 @dataclass(slots=True, eq=False)

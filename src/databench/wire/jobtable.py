@@ -11,6 +11,7 @@ Rule 4: the next chunk comes from the group (session) that has had the least slo
 highest priority, and among these from the one that has had the least; who is even takes turns.
 """
 
+from collections.abc import Iterable
 from itertools import islice
 from math import inf
 
@@ -80,31 +81,27 @@ class JobTable:
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """Take in what happened and return what is to be done, in this order."""
+        return self.handle_all((event,), now)
+
+    def handle_all(self, events: Iterable[Event], now: float) -> list[Instruction]:
+        """Do the same for what happened at the same time; chunks are given out when all of it is known."""
         out: list[Instruction] = []
-        match event:
-            case Submitted():
-                self._submitted(event, now, out)
-            case ChunkDone() | ChunkFailed() | ChunkLost() | ChunkReturned():
-                self._answered(event, now, out)
-            case JobCancelled(client, name):
-                job = self._jobs.get(name)
-                if job is not None and job.client == client:
-                    self._cancel(job, now, out)
-            case ClientGone(client):
-                for job in [job for job in self._jobs.values() if job.client == client]:
-                    self._cancel(job, now, out)
-                self._forget_groups(client)
-            case WorkerJoined(name, slots):
-                self._gone(name, "its worker joined anew", now, out)
-                self._workers[name] = Worker(name, slots)
-            case SlotsChanged(name, slots) if name in self._workers:
-                self._workers[name].slots = slots
-            case WorkerLeft(name) if name in self._workers:
-                self._workers[name].leaving = True
-            case WorkerGone(name, reason):
-                self._gone(name, reason, now, out)
-        if isinstance(event, (WorkerJoined, SlotsChanged, WorkerLeft, WorkerGone)):
-            self._count_slots(out)
+        for event in events:
+            match event:
+                case Submitted():
+                    self._submitted(event, now, out)
+                case ChunkDone() | ChunkFailed() | ChunkLost() | ChunkReturned():
+                    self._answered(event, now, out)
+                case JobCancelled(client, name):
+                    job = self._jobs.get(name)
+                    if job is not None and job.client == client:
+                        self._cancel(job, now, out)
+                case ClientGone(client):
+                    for job in [job for job in self._jobs.values() if job.client == client]:
+                        self._cancel(job, now, out)
+                    self._forget_groups(client)
+                case WorkerJoined() | SlotsChanged() | WorkerLeft() | WorkerGone():
+                    self._worker_changed(event, now, out)
         for chunk in self._endings.proceed(now):
             self._in_line(chunk.job, now)  # who came meanwhile goes first, as when it has ended
         self._assign(now, out)
@@ -132,6 +129,21 @@ class JobTable:
         job.chunks[event.chunk] = chunk
         group.unfinished += 1
         self._queue(chunk, now)
+
+    def _worker_changed(
+        self, event: WorkerJoined | SlotsChanged | WorkerLeft | WorkerGone, now: float, out: list[Instruction]
+    ) -> None:
+        match event:
+            case WorkerJoined(name, slots):
+                self._gone(name, "its worker joined anew", now, out)
+                self._workers[name] = Worker(name, slots)
+            case SlotsChanged(name, slots) if name in self._workers:
+                self._workers[name].slots = slots
+            case WorkerLeft(name) if name in self._workers:
+                self._workers[name].leaving = True
+            case WorkerGone(name, reason):
+                self._gone(name, reason, now, out)
+        self._count_slots(out)
 
     def _objection(self, event: Submitted, job: Job | None, load: Load) -> str | None:
         if load.chunks >= self._queue_limit:
@@ -220,23 +232,26 @@ class JobTable:
 
     def _queue(self, chunk: Chunk, now: float, *, first: bool = False) -> None:
         job, group = chunk.job, chunk.job.group
-        if not group.waiting:
+        group_begins, job_begins = not group.queued, not job.queue
+        if group_begins:
             next_group = self._turns.first(now)
             group.account.rise(next_group.account.used(now) if next_group else self._floor, now)
-        if not job.waiting:
+        if job_begins:
             next_job = group.jobs.first(now)
             job.account.rise(next_job.account.used(now) if next_job else group.floor, now)
-        begins = not job.waiting
         (job.queue.appendleft if first else job.queue.append)(chunk)
         group.queued += 1
         self._queued += 1
-        if begins or first:
-            self._in_line(job, now)
+        if group_begins:
+            self._turns.enlist(group, now)
+        if job_begins:
+            group.jobs.enlist(job, now)
 
     def _requeue(self, chunk: Chunk, move: Move, seconds: float, now: float) -> None:
         self._release(chunk, seconds, now)
         chunk.move(move)
         self._queue(chunk, now, first=True)
+        self._in_line(chunk.job, now)
 
     def _finish(self, chunk: Chunk, move: Move, seconds: float, now: float) -> None:
         self._release(chunk, seconds, now)
@@ -275,10 +290,11 @@ class JobTable:
 
     def _in_line(self, job: Job, now: float) -> None:
         """Give a job and its group their places, after what they want or what they have had has changed."""
-        if job.waiting:
-            job.group.jobs.enlist(job, now)
-        if job.group.waiting:
-            self._turns.enlist(job.group, now)
+        group = job.group
+        if job.queue:
+            group.jobs.enlist(job, now)
+        if group.queued:
+            self._turns.enlist(group, now)
 
     def _assign(self, now: float, out: list[Instruction]) -> None:
         while self._has_room() and (group := self._turns.first(now)) is not None:

@@ -1,10 +1,11 @@
-"""The vocabulary of docs/protocol.md: one frozen dataclass per message, and who may say what to whom.
+"""The vocabulary of docs/protocol.md: one record per message, and who may say what to whom.
 
 Owns names, fields and their types. Knows nothing of bytes (codec), of order (log) or of sockets.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from databench.wire.records import record
 
 PROTOCOL_VERSION = 1
 SUBPROTOCOL = f"databench.{PROTOCOL_VERSION}"
@@ -18,7 +19,7 @@ HELD_BYTES = 64 * 2**20
 """Bytes of their payloads; one that is larger may be alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """The base of all messages; `tag` is the first element on the wire."""
 
@@ -29,7 +30,7 @@ class Message:
 # Browser and gateway, section 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attach(Message):
     """First message of a page: a new session (no token), or an older one from `seen` and `heard` on."""
 
@@ -40,7 +41,7 @@ class Attach(Message):
     heard: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attached(Message):
     """Answer to Attach: the highest number accepted from this page, the last broadcast that counts as heard."""
 
@@ -51,7 +52,7 @@ class Attached(Message):
     heard: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signal(Message):
     """A numbered signal of a page; the payload stays encoded until its handler needs it."""
 
@@ -61,7 +62,7 @@ class Signal(Message):
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signals(Message):
     """What a session emitted in a row under one name: `seq` is the number of the first."""
 
@@ -71,7 +72,7 @@ class Signals(Message):
     payloads: list[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ack(Message):
     """A page handled all signals up to `seq`, and the state messages of this connection up to `state`."""
 
@@ -80,7 +81,7 @@ class Ack(Message):
     state: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accepted(Message):
     """All signals of this page up to `seq` were accepted."""
 
@@ -88,7 +89,7 @@ class Accepted(Message):
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gap(Message):
     """`count` signals are lost for this viewer; the next one has the number `seq + 1`."""
 
@@ -97,7 +98,7 @@ class Gap(Message):
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StateChange(Message):
     """The newest values of what changed; `whole` says that nothing else exists."""
 
@@ -107,7 +108,7 @@ class StateChange(Message):
     changes: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Broadcasts(Message):
     """What went to all pages of the analysis in a row under one name: `number` is that of the first, within it."""
 
@@ -117,7 +118,7 @@ class Broadcasts(Message):
     payloads: list[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Missed(Message):
     """`count` broadcasts are lost for this viewer; the next one has the number `number + 1`."""
 
@@ -126,7 +127,7 @@ class Missed(Message):
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ended(Message):
     """The session is over; `reason` is for people."""
 
@@ -134,7 +135,7 @@ class Ended(Message):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reload(Message):
     """Development: load the page again."""
 
@@ -145,7 +146,7 @@ class Reload(Message):
 # The bus, signal plane, section 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened(Message):
     """A browser attached to an analysis; the body is its Attach."""
 
@@ -155,7 +156,7 @@ class Opened(Message):
     analysis: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Relayed(Message):
     """The body is a frame of Signal and Ack messages of this viewer."""
 
@@ -164,7 +165,7 @@ class Relayed(Message):
     viewer: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closed(Message):
     """The viewer's connection is gone; `done` when the page said that it will not come back."""
 
@@ -174,7 +175,7 @@ class Closed(Message):
     done: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Present(Message):
     """A service is here; `life` changes with every start, `detail` depends on `kind`."""
 
@@ -185,14 +186,14 @@ class Present(Message):
     detail: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Who(Message):
     """Everybody answers with Present."""
 
     tag: ClassVar[str] = "who"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leaving(Message):
     """A service stops."""
 
@@ -202,7 +203,7 @@ class Leaving(Message):
     life: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gone(Message):
     """The broker lost a service's connection: it is gone, unless it says that it is present."""
 
@@ -215,7 +216,7 @@ class Gone(Message):
 # The bus, chunk plane, section 4. A `payload` that is None is the second frame of its message.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Join(Message):
     """First message of a runner or a worker to the broker."""
 
@@ -226,7 +227,7 @@ class Join(Message):
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Joined(Message):
     """The broker's answer; `broker` changes with every start of the broker."""
 
@@ -234,7 +235,7 @@ class Joined(Message):
     broker: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refused(Message):
     """The broker does not accept what was sent."""
 
@@ -242,21 +243,21 @@ class Refused(Message):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unknown(Message):
     """The broker does not know the sender (any more): join again."""
 
     tag: ClassVar[str] = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Beat(Message):
     """Twice a second: the sender lives."""
 
     tag: ClassVar[str] = "beat"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Submit(Message):
     """A chunk to run. `rank` is its job's priority, folded (`codec.fold`); the payload holds its items."""
 
@@ -271,7 +272,7 @@ class Submit(Message):
     payload: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cancel(Message):
     """Nothing of this job is wanted any more."""
 
@@ -279,7 +280,7 @@ class Cancel(Message):
     job: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Capacity(Message):
     """Usable slots of all workers together."""
 
@@ -287,7 +288,7 @@ class Capacity(Message):
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Run(Message):
     """Run this chunk, for at most `timeout` seconds (0: no limit); the payload holds its items."""
 
@@ -299,7 +300,7 @@ class Run(Message):
     payload: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Drop(Message):
     """End this chunk; its result is not wanted."""
 
@@ -308,7 +309,7 @@ class Drop(Message):
     chunk: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done(Message):
     """A chunk is finished after `seconds` in the task; the payload holds its results."""
 
@@ -319,7 +320,7 @@ class Done(Message):
     payload: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed(Message):
     """A chunk failed: `raised`, `lost` with its slots, `refused`, or over its `timeout`; the payload tells more."""
 
@@ -330,7 +331,7 @@ class Failed(Message):
     payload: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lost(Message):
     """The slot that ran the chunk is gone; `reason` says how it ended."""
 
@@ -340,7 +341,7 @@ class Lost(Message):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Returned(Message):
     """The chunk was not begun, or not finished by a worker that stops: it is free to run elsewhere."""
 
@@ -349,7 +350,7 @@ class Returned(Message):
     chunk: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slots(Message):
     """Usable slots of this worker now."""
 
@@ -357,7 +358,7 @@ class Slots(Message):
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leave(Message):
     """Send nothing more; what runs is finished."""
 

@@ -170,6 +170,16 @@ async def test_a_message_beyond_the_limit_ends_the_connection_with_1009(site: Si
     await recorder.until(lambda it: it.left == 1006)
 
 
+async def test_the_last_word_of_who_does_not_wait_for_an_answer_is_heard(site: Site) -> None:
+    with socket.create_connection(("127.0.0.1", site.port)) as page:
+        await asyncio.to_thread(page.sendall, HANDSHAKE)
+        recorder = await site.recorders.get()
+        await asyncio.to_thread(page.recv, 4096)
+        page.sendall(b"\x88\x82\0\0\0\0" + (1001).to_bytes(2))
+    await recorder.until(lambda it: it.left is not None)
+    assert recorder.left == 1001
+
+
 async def test_who_goes_on_sending_beyond_the_limit_gets_the_close_code_all_the_same(site: Site) -> None:
     with socket.create_connection(("127.0.0.1", site.port)) as page:
         await asyncio.to_thread(page.sendall, HANDSHAKE)

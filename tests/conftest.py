@@ -1,14 +1,21 @@
 """For all tests: a live analysis, and where continuous integration runs them, a test that is skipped has failed."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import databench
 from tests.author import Live, declared, living
+from tests.clock import Clock
 
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=CI)
+settings.load_profile("untimed")
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -31,6 +38,14 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _refuse_skip(report)
     return report
+
+
+@pytest.fixture
+async def clock() -> AsyncIterator[Clock]:
+    """The time of the test's event loop, which stands still from now on."""
+    clock = Clock(asyncio.get_running_loop())
+    yield clock
+    clock.go_on()
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ import pytest
 from pydantic import Field
 
 import databench
+from databench import announcing
 from databench.policies import Policy
 from databench.requests import LARGEST
 from databench.wire.messages import HELD
 from tests.author import Live
+from tests.clock import Clock
 
 
 async def known(live: Live, expected: dict[str, object]) -> None:
@@ -98,9 +100,15 @@ async def test_a_signal_that_is_at_work_for_long_is_told_and_its_end_too(pi: dat
     await known(live, {})
 
 
-async def test_what_is_over_quickly_is_not_told(pi: databench.Analysis, live: Live) -> None:
+async def test_what_is_over_quickly_is_not_told(pi: databench.Analysis, live: Live, clock: Clock) -> None:
+    begun: list[bool] = []
+    all_begun = asyncio.Event()
+
     @pi.signals.on("quick")
-    async def quick() -> None: ...
+    async def quick() -> None:
+        begun.append(True)
+        if len(begun) == 10:
+            all_begun.set()
 
     @pi.signals.on("slow")
     async def slow() -> None:
@@ -109,6 +117,8 @@ async def test_what_is_over_quickly_is_not_told(pi: databench.Analysis, live: Li
     live.send("slow")
     for _ in range(10):
         live.send("quick")
+    await all_begun.wait()
+    await clock.advance(announcing.DELAY)
     await known(live, {"handling:slow": {"running": 1, "waiting": 0, "accepts": True}})
     assert not any("handling:quick" in str(message) for message in live.pages.messages["v"])
     live.session.cancel("slow")

@@ -1,5 +1,6 @@
 """Shared memory: what is read is what was stored, whoever dies meanwhile; and nothing is left behind."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -18,6 +19,12 @@ from databench.wire.references import DATA, Reference
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="segments are of Linux")
 pytestmark = linux
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_of_others() -> None:
+    """What other tests of this process have let go of is not found later, in the middle of this one."""
+    gc.collect()
 
 
 def in_use(pid: int | str = "self") -> int:

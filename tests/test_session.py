@@ -15,6 +15,7 @@ from databench.wire import codec
 from databench.wire.log import BOUNDS
 from databench.wire.messages import TO_BROWSER, Accepted, Attached, Ended, Gap, Signal, Signals, StateChange
 from tests.author import Pages
+from tests.clock import Clock
 
 WINDOW = BOUNDS.window
 NO_STATE = StateChange(1, True, codec.pack([{}, []]))
@@ -54,7 +55,7 @@ async def test_what_one_turn_emits_travels_together() -> None:
     assert len(frames) == 2
 
 
-async def test_that_a_signal_was_accepted_travels_with_what_is_emitted_next() -> None:
+async def test_that_a_signal_was_accepted_travels_with_what_is_emitted_next(clock: Clock) -> None:
     frames: list[bytes] = []
     session = Session("pi", "token", lambda _, frame: frames.append(frame))
     session.attach("v", "page", 0, resumed=False)
@@ -62,7 +63,7 @@ async def test_that_a_signal_was_accepted_travels_with_what_is_emitted_next() ->
     await asyncio.sleep(0)
     assert len(frames) == 1
     session.emit("a", 1)
-    await asyncio.sleep(2 * ANSWER)
+    await clock.advance(2 * ANSWER)
     assert [codec.decode(frame, TO_BROWSER) for frame in frames[1:]] == [[Accepted(1), Signals(1, "a", [b"\x01"])]]
 
 

@@ -1,11 +1,16 @@
 """What pages are told of jobs: added up by signal, from any thread, and how they ended until the next one begins."""
 
+import asyncio
 import threading
+from collections.abc import Callable
+from queue import SimpleQueue
 
 import pytest
 
 import databench
+from databench.engines.local import LocalEngine
 from databench.errors import AnalysisError
+from databench.jobs import JobScope
 from databench.progress import Progress
 from databench.session import Session
 from databench.state import State
@@ -18,12 +23,13 @@ def negative(number: int) -> int:
     return -number
 
 
-seen = threading.Event()
+holding, seen = threading.Event(), threading.Event()
 
 
 @databench.task
 def held(number: int) -> int:
     """Return when the test has seen that it runs."""
+    holding.set()
     seen.wait(10)
     return number
 
@@ -69,6 +75,13 @@ def test_what_nobody_knows_of_one_nobody_knows_of_all() -> None:
 
 
 async def test_pages_are_told_how_far_the_jobs_of_a_handler_are(pi: databench.Analysis, live: Live) -> None:
+    promised: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    """What is to be told a moment later."""
+    engine = LocalEngine()
+    live.handling.scope = lambda check, report: JobScope(
+        engine, check, progress=report, later=lambda _, tell: promised.put(tell)
+    )
+
     @pi.signals.on("plain")
     def plain(session: Session) -> None:
         results = session.map(negative, range(3), ordered=True).result()
@@ -82,10 +95,16 @@ async def test_pages_are_told_how_far_the_jobs_of_a_handler_are(pi: databench.An
         seen.set()
 
     seen.clear()
+    holding.clear()
     live.session.progress.watch(note)
     live.send("plain")
+    await asyncio.to_thread(holding.wait)
+    promised.get()()
     assert await live.get("results") == [[0, -1, -2, 3, 4, 5]]
     await live.idle()
+    while not promised.empty():
+        promised.get()()
+    engine.close()
     assert (told[0].total, told[0].over) == (1, False), "the first job was over too soon to be seen"
     assert told[-1].over
     assert told[-1].done == told[-1].total

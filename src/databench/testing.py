@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from databench.errors import RemoteProtocolError
@@ -103,7 +104,8 @@ class Page:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._socket is not None:
+        # To close what is closed fails where something was still to be sent when the other side closed it.
+        if self._socket is not None and self._socket.state is not State.CLOSED:
             await self._socket.close()
 
     async def attach(self) -> None:

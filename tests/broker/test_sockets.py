@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from databench.bus.address import addresses
+from databench.bus.address import addresses, free_ports
 from databench.wire.outbox import Outgoing
 from databench_broker.sockets import Router
 
@@ -51,8 +51,7 @@ def told() -> Told:
 @pytest.fixture(params=["ipc", "tcp"])
 async def router(request: pytest.FixtureRequest, told: Told, tmp_path: Path) -> AsyncIterator[tuple[Router, str]]:
     """A router and its address, on both transports."""
-    port = request.getfixturevalue("unused_tcp_port")
-    where = addresses(f"ipc://{tmp_path}/bus" if request.param == "ipc" else f"tcp://127.0.0.1:{port}")
+    where = addresses(f"ipc://{tmp_path}/bus" if request.param == "ipc" else f"tcp://127.0.0.1:{free_ports(3)}")
     router = Router(where, told)
     yield router, where.chunks
     router.close()

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from databench.bus.address import DEFAULT, Addresses, addresses, local
+from databench.bus.address import DEFAULT, UNASSIGNED, Addresses, addresses, local
 from databench.errors import ConfigError
 
 
@@ -58,4 +58,6 @@ def test_where_the_path_of_a_socket_would_be_too_long_it_uses_three_free_ports()
     bus = local("/tmp/" + 100 * "x")
     assert bus.startswith("tcp://127.0.0.1:")
     for each in (addresses(bus).chunks, addresses(bus).inward, addresses(bus).outward):
-        socket.create_server(("127.0.0.1", int(each.rpartition(":")[2]))).close()
+        port = int(each.rpartition(":")[2])
+        assert port in UNASSIGNED, "no connection can take it before somebody listens there"
+        socket.create_server(("127.0.0.1", port)).close()

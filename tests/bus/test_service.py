@@ -22,6 +22,12 @@ from databench_broker.broker import Broker
 from tests.bus.recorder import Recorder
 
 
+@pytest.fixture(autouse=True)
+def announced_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No service of this process says by the clock that it is present."""
+    monkeypatch.setattr(service, "PRESENCE_INTERVAL", 3600.0)
+
+
 class Noting(Recorder):
     """A service that notes what happens to it."""
 

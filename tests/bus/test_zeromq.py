@@ -11,7 +11,7 @@ from threading import Event, Thread
 import pytest
 import zmq
 
-from databench.bus.address import addresses
+from databench.bus.address import addresses, free_ports
 from databench.bus.contract import Bus
 from databench.bus.zeromq import QUEUE, connector
 from databench.errors import BusError, ConfigError
@@ -258,9 +258,9 @@ async def test_an_error_in_a_listener_does_not_stop_the_bus(
 @pytest.mark.parametrize("suffix", ["chunks", "in", "out"])
 async def test_an_address_in_use_is_named(suffix: str, address: str) -> None:
     with zmq.Context() as context, context.socket(zmq.PULL) as taken:
-        taken.bind("tcp://127.0.0.1:*")
-        port = int(taken.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
-        first = port - ["chunks", "in", "out"].index(suffix)
+        first = free_ports(3)
+        port = first + ["chunks", "in", "out"].index(suffix)
+        taken.bind(f"tcp://127.0.0.1:{port}")
         with pytest.raises(ConfigError, match=f"the bus cannot use tcp://127.0.0.1:{port}: Address already in use"):
             Broker(f"tcp://127.0.0.1:{first}", "b")
 

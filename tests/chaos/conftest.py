@@ -6,12 +6,16 @@ import pytest
 
 from tests.chaos.cluster import Cluster
 
+ACQUAINTANCE = "databench_gateway.gateway:ACQUAINTANCE=8"
+"""Seconds for which a page waits for its runner where a gateway or the broker is new; a page waits for ten."""
+
 
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two gateways, two runners, and a worker with two slots."""
     names = ("broker", "gateway-1", "gateway-2", "runner-1", "runner-2", "worker-1")
-    with Cluster(tmp_path_factory.mktemp("bus"), *names) as running:
+    environment = {"CHAOS_SET": ACQUAINTANCE}
+    with Cluster(tmp_path_factory.mktemp("bus"), *names, environment=environment) as running:
         yield running
 
 

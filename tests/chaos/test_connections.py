@@ -18,6 +18,8 @@ from tests.e2e.server import eventually
 
 LIVES = 12
 """Connections that break, before one that does not."""
+PINGS = "databench_gateway.websocket:PING_INTERVAL=0.5"
+"""Half a second, for a gateway that waits for a sign of life."""
 SOON = "databench_gateway.bridge:WRITE_PATIENCE=0.5,databench_gateway.bridge:SLOWEST=1e9"
 """Half a second, for a gateway that waits for a page to take something."""
 
@@ -30,9 +32,12 @@ async def test_connections_that_break_anywhere_cost_nothing_and_double_nothing(c
         proxy.lifetimes.extend(random.randint(600, 5_000) for _ in range(LIVES))
         async with Tab(proxy.url, "shared") as tab:
             stream = Stream(tab)
-            await stream.begin(2_000)
-            await stream.follow(2_000)
-            assert await stream.verify() == 2_000
+            await stream.begin()
+            # What the page reads late comes joined, in fewer bytes: so it ends with a connection, not with a number.
+            while len(proxy.served) <= LIVES:
+                await stream.follow(1)
+            await stream.follow(500)
+            assert await stream.finish() >= 500
             assert len(proxy.served) == LIVES + 1
 
 
@@ -153,7 +158,7 @@ def impatient(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     cluster.kill("gateway-3")
 
 
-@pytest.mark.parametrize("impatient", [{"CHAOS_PING": "0.5"}], indirect=True, ids=["pings"])
+@pytest.mark.parametrize("impatient", [{"CHAOS_SET": PINGS}], indirect=True, ids=["pings"])
 async def test_a_stall_for_longer_than_the_gateway_waits_costs_nothing(cluster: Cluster, impatient: str) -> None:
     async with Proxy(cluster.url(impatient)) as proxy, Tab(proxy.url, "shared") as tab:
         stream = Stream(tab)

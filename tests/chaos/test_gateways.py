@@ -8,7 +8,7 @@ import pytest
 from databench.bus.zeromq import connector
 from databench.testing import Page
 from databench.wire import codec
-from databench.wire.messages import Broadcasts
+from databench.wire.messages import Broadcasts, Signals
 from tests.chaos.cluster import Cluster
 from tests.chaos.proxy import Proxy
 from tests.chaos.streaming import Stream
@@ -77,12 +77,23 @@ class Eavesdropper:
     def __init__(self) -> None:
         self.heard: list[tuple[bytes, Broadcasts]] = []
         """The topic of each frame to all viewers at a gateway, and the broadcasts in it."""
+        self._echoes = 0
+        self._news = asyncio.Event()
 
     def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:
-        """Note a frame of broadcasts."""
+        """Note a frame of broadcasts, and what one viewer is answered."""
         if len(frames) == 4:
             messages = decoded(frames[3])
             self.heard += [(topic, message) for message in messages if isinstance(message, Broadcasts)]
+        elif len(frames) == 2:
+            self._echoes += sum(isinstance(each, Signals) and each.name == "echo" for each in decoded(frames[1]))
+        self._news.set()
+
+    async def echoes(self, count: int) -> None:
+        """Return when it has heard so many, and everything that was said before."""
+        while self._echoes < count:
+            self._news.clear()
+            await self._news.wait()
 
     def dispatched(self, envelope: bytes, payload: bytes) -> None:
         """Nothing comes here."""
@@ -113,6 +124,7 @@ async def test_a_broadcast_crosses_the_bus_once_for_each_gateway_and_reaches_eac
             await page.emit("echo", "over")
             await page.receive("echo")
             assert [signal.payload for signal in page.log if signal.name == "told"] == list(range(10))
+        await ear.echoes(len(pages))
         told = [(topic, codec.unpack(each.payloads[0])) for topic, each in ear.heard if each.name == "told"]
         assert len({topic for topic, _ in told}) == 2
         assert sorted(number for _, number in told) == sorted(2 * list(range(10)))

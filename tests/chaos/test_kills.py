@@ -10,9 +10,11 @@ from databench.wire.roster import owner
 from tests.chaos.cluster import Cluster, connections
 from tests.chaos.streaming import Stream
 from tests.chaos.tab import Tab
-from tests.e2e.server import eventually
+from tests.e2e.server import START, eventually
 
 RUNNERS = ("runner-1", "runner-2")
+PATIENT = "databench_gateway.gateway:ACQUAINTANCE=60"
+"""Seconds for which a page waits for its runner at a gateway that is new."""
 
 
 @pytest.mark.parametrize("name", ["gateway-1", "broker"])
@@ -38,13 +40,14 @@ async def test_a_page_that_comes_back_before_its_runner_does_not_begin_anew_on_a
         cluster.kill("gateway-1")
         home.suspend()
         try:
-            cluster.start("gateway-1", acquainted=False)
+            cluster.start("gateway-1", environment={"CHAOS_SET": PATIENT}, acquainted=False)
             back = asyncio.create_task(tab.back())
             await asyncio.to_thread(eventually, lambda: connections(cluster.process("gateway-1")) == 1)
         finally:
             home.resume()
         await back
         assert tab.resumed
+    cluster.kill("gateway-1")
 
 
 async def test_pages_of_another_gateway_do_not_notice_that_one_is_killed(cluster: Cluster) -> None:
@@ -100,7 +103,7 @@ async def test_the_pages_of_a_runner_that_is_started_again_come_back_and_begin_a
         cluster.kill("runner-1", number)
         starting = asyncio.create_task(asyncio.to_thread(cluster.start, "runner-1"))
         for tab in (one, two):
-            assert (await tab.receive("hello")).payload["pid"] != pid
+            assert (await tab.receive("hello", within=START)).payload["pid"] != pid
             assert not tab.resumed
         await starting
 

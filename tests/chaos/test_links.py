@@ -16,12 +16,14 @@ from tests.chaos.tab import Tab
 
 FAR = Path("/" + "x" * address.LONGEST_IPC)
 """A folder in which no socket can be, so that the bus is TCP on three ports."""
+PROOF = "databench.wire.roster:PROOF=9"
+"""Seconds that a service with a new connection may take to say so, on a busy machine."""
 
 
 @pytest.fixture(scope="module")
 def services() -> Iterator[Cluster]:
     """A bus over TCP, and a gateway and a runner that join it directly."""
-    with Cluster(FAR, "broker", "gateway-1", "runner-1") as running:
+    with Cluster(FAR, "broker", "gateway-1", "runner-1", environment={"CHAOS_SET": PROOF}) as running:
         yield running
 
 

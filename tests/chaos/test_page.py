@@ -61,7 +61,7 @@ async def test_a_page_waits_for_no_connection_that_is_being_closed(monkeypatch: 
         async with Proxy(f"http://127.0.0.1:{port}") as proxy, Page(proxy.url, "any") as page:
             proxy.stall(Way.TO_GATEWAY)
             deaf.set()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 with pytest.raises(ConnectionClosed):
                     await emit_on_and_on(page)
             assert page.socket.close_code == 4003

@@ -36,7 +36,7 @@ async def test_a_page_that_is_loaded_again_gets_the_log_and_the_state_while_the_
         assert (after.token, after.resumed) == (before.token, True)
         assert await after.receive("hello") == hello
         # It went on while nobody looked, and it does now.
-        await after.until(lambda: after.state["at"] > before.state.get("at", 0))
+        await after.until(lambda: after.state.get("at", 0) > before.state.get("at", 0))
         stream = Stream(after)
         await stream.follow(after.state["at"] + 100)
         await stream.finish()

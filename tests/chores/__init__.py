@@ -209,6 +209,15 @@ def sleep(seconds: float) -> int:
 
 
 @task
+def wait_for_gate(marks: str, gate: str) -> int:
+    """Make a file that is called like this process, and wait until there is another one."""
+    (Path(marks) / str(os.getpid())).touch()
+    while not Path(gate).exists():
+        time.sleep(0.005)
+    return os.getpid()
+
+
+@task
 def hog(fifo: str, seconds: float) -> int:
     """Tell the process id, and keep the interpreter for a while, as C code does that never lets go of it."""
     pipe = os.open(fifo, os.O_WRONLY)

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 from redis import Redis, RedisError
 
+from databench.bus.address import free_ports
 from tests.e2e.server import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -31,13 +32,6 @@ NOWHERE = {"RQ_REDIS_URL": "redis://127.0.0.1:1", "CELERY_BROKER_URL": "amqp://1
 
 class NotInstalledError(Exception):
     """There is no such server on this machine."""
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port: int = unused.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -92,7 +86,8 @@ def rabbitmq_server(folder: Path) -> Iterator[str]:
     epmd = shutil.which("epmd")
     if program is None or epmd is None:
         raise NotInstalledError("there is no rabbitmq-server; scripts/queues installs Debian's")
-    names, port = str(free_port()), free_port()
+    port = free_ports(3)
+    names = str(port + 1)
     (folder / "plugins").write_text("[].")
     (folder / "environment").touch()
     environment = {
@@ -102,7 +97,7 @@ def rabbitmq_server(folder: Path) -> Iterator[str]:
         "RABBITMQ_NODENAME": "databench@localhost",
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODE_PORT": str(port),
-        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_DIST_PORT": str(port + 2),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
         "RABBITMQ_LOG_BASE": str(folder / "log"),
@@ -158,7 +153,7 @@ def both(folder: Path) -> Iterator[Queues]:
     """Run Redis, RabbitMQ, a worker of RQ and one of Celery with two processes. Raises NotInstalledError."""
     with ExitStack() as stack:
         environment = {
-            "RQ_REDIS_URL": stack.enter_context(redis_server(folder, free_port())),
+            "RQ_REDIS_URL": stack.enter_context(redis_server(folder, free_ports())),
             "CELERY_BROKER_URL": stack.enter_context(rabbitmq_server(folder)),
         }
         rq = stack.enter_context(worker(RQ_WORKER, folder / "rq.log", environment))

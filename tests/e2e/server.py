@@ -1,5 +1,6 @@
 """`databench` as a process of its own, for the end-to-end tests. Knows only what a user sees, and pids."""
 
+import asyncio
 import os
 import re
 import signal
@@ -103,8 +104,8 @@ class Server(Process):
         return self.end(number)
 
     def left_over(self) -> list[psutil.Process]:
-        """Return those of its processes that outlive it, after giving them a moment to end."""
-        return psutil.wait_procs(self.everybody, timeout=5)[1]
+        """Return those of its processes that outlive it, after giving them time to end: 4 s are their own deadline."""
+        return psutil.wait_procs(self.everybody, timeout=START / 2)[1]
 
     def __enter__(self) -> Self:
         return self
@@ -136,5 +137,6 @@ async def reattached(page: Page) -> None:
         try:
             await page.attach()
         except (OSError, ConnectionClosed):
-            continue
-        return
+            await asyncio.sleep(0.02)  # who starts needs the processor
+        else:
+            return

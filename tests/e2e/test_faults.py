@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from databench.bus.address import free_ports
 from databench.testing import Page
-from tests.e2e.server import Server, eventually, reattached
+from tests.e2e.server import START, Server, eventually, reattached
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -89,7 +90,7 @@ def test_without_a_broker_a_service_says_that_it_waits(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert "the broker is not there yet" in process.stderr.readline()
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(START) == 0
 
 
 def run(
@@ -125,8 +126,7 @@ def test_the_analyses_of_a_folder_are_listed() -> None:
 def test_health_asks_the_service_itself(server: Server) -> None:
     port = server.url.rpartition(":")[2]
     assert run("health", "gateway", "--port", port).returncode == 0
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        free = silent.getsockname()[1]
+    free = free_ports()
     ended = run("health", "gateway", "--port", str(free))
     assert ended.returncode == 1
     assert f"no gateway answers on port {free}" in ended.stderr
@@ -180,7 +180,7 @@ async def test_an_edited_analysis_is_loaded_and_its_open_pages_load_again(folder
         async with Page(server.url, "one") as page:
             assert (await page.receive("hello")).payload == "before"
             (folder / "one.py").write_text(source("after"))
-            assert (await page.closed())[0] == 1012
+            assert (await page.closed(within=START))[0] == 1012
             assert page.reload_reason
             await reattached(page)
             assert (await page.receive("hello")).payload == "after"
@@ -196,7 +196,7 @@ async def test_an_edited_page_is_shown_and_open_ones_load_again(folder: Path) ->
         async with Page(server.url, "one") as page:
             page_file = folder / "templates" / "one.html"
             page_file.write_text(page_file.read_text().replace("old", "new"))
-            await page.reloaded()
+            await page.reloaded(within=START)
         assert "new" in await body(f"{server.url}/one/")
 
 

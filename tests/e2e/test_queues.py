@@ -17,6 +17,7 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
+from databench.bus.address import free_ports
 from databench.testing import Page
 from tests.e2e.queues import (
     CELERY_WORKER,
@@ -25,11 +26,10 @@ from tests.e2e.queues import (
     RQ_WORKER,
     NotInstalledError,
     Queues,
-    free_port,
     redis_server,
     worker,
 )
-from tests.e2e.server import Server, eventually
+from tests.e2e.server import START, Server, eventually
 
 ANALYSES = ROOT / "analyses"
 FAILING = """
@@ -107,7 +107,8 @@ def frozen_job(rq: psutil.Process, queue: Queue) -> psutil.Process | None:
 
 def accepted(celery: Celery) -> int:
     """Return how many tasks the processes of Celery's worker have begun so far."""
-    return sum(each["total"].get("celerypi.walk", 0) for each in celery.control.inspect(limit=1).stats().values())
+    stats = celery.control.inspect(timeout=START, limit=1).stats()  # returns with the first answer
+    return sum(each["total"].get("celerypi.walk", 0) for each in stats.values())
 
 
 async def freeze_a_task(page: Page, celery: Celery, before: int, processes: list[psutil.Process]) -> None:
@@ -227,7 +228,7 @@ async def test_what_a_task_of_celery_raises_is_told(gallery: Server, queues: Que
 async def test_without_a_server_the_page_is_hidden_and_says_what_to_start_and_works_when_that_is_there(
     tmp_path: Path,
 ) -> None:
-    port = free_port()
+    port = free_ports()
     environment = {**NOWHERE, "RQ_REDIS_URL": f"redis://127.0.0.1:{port}"}
     with Server(ANALYSES, "--no-reload", environment=environment) as server:
         assert {"poolpi", "rqpi", "celerypi"} & listed(server) == {"poolpi"}
@@ -242,7 +243,7 @@ async def test_without_a_server_the_page_is_hidden_and_says_what_to_start_and_wo
                     await page.emit("run")
                     await page.until(lambda: page.state["missing"].endswith(f"start: {RQ_WORKER}"))
                     with worker("rq worker --serializer json rqpi", tmp_path / "a.log", environment, folder=tmp_path):
-                        error = (await page.receive("error")).payload
+                        error = (await page.receive("error", within=45)).payload
                         assert (
                             "a job failed: ValueError: Invalid attribute name: analyses.rqpi.jobs.resample"
                             in error["message"]

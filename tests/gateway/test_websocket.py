@@ -14,9 +14,14 @@ from websockets.typing import Subprotocol
 
 from databench_gateway import websocket
 from databench_gateway.websocket import WebSocket
+from tests.clock import Clock
 from tests.e2e.server import eventually
 
 LIMIT = 2_000_000
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 
 class Recorder:
@@ -84,8 +89,7 @@ class Site:
     async def bare(self, **options: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Recorder]:
         """Connect without a client that answers pings, reads or closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, **options)
-        lines = ["GET / HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
-        writer.write(("\r\n".join([*lines, f"Sec-WebSocket-Key: {'A' * 22}=="]) + "\r\n\r\n").encode())
+        writer.write(HANDSHAKE)
         await reader.readuntil(b"\r\n\r\n")
         return reader, writer, await self.recorders.get()
 
@@ -166,6 +170,34 @@ async def test_a_message_beyond_the_limit_ends_the_connection_with_1009(site: Si
     await recorder.until(lambda it: it.left == 1006)
 
 
+async def test_the_last_word_of_who_does_not_wait_for_an_answer_is_heard(site: Site) -> None:
+    with socket.create_connection(("127.0.0.1", site.port)) as page:
+        await asyncio.to_thread(page.sendall, HANDSHAKE)
+        recorder = await site.recorders.get()
+        await asyncio.to_thread(page.recv, 4096)
+        page.sendall(b"\x88\x82\0\0\0\0" + (1001).to_bytes(2))
+    await recorder.until(lambda it: it.left is not None)
+    assert recorder.left == 1001
+
+
+async def test_who_goes_on_sending_beyond_the_limit_gets_the_close_code_all_the_same(site: Site) -> None:
+    with socket.create_connection(("127.0.0.1", site.port)) as page:
+        await asyncio.to_thread(page.sendall, HANDSHAKE)
+        recorder = await site.recorders.get()
+        await asyncio.to_thread(page.sendall, b"\x82\xff" + (LIMIT + 1).to_bytes(8) + b"mask")
+        await recorder.until(lambda it: it.left == 1006)
+        for _ in range(2):
+            await asyncio.to_thread(page.sendall, bytes(LIMIT // 2))
+        said = b"".join([chunk async for chunk in received(page)])
+        frame = said.partition(b"\r\n\r\n")[2]
+        assert (frame[:1], frame[2:4]) == (b"\x88", (1009).to_bytes(2))
+
+
+async def received(page: socket.socket) -> AsyncIterator[bytes]:
+    while chunk := await asyncio.to_thread(page.recv, 4096):
+        yield chunk
+
+
 async def test_what_is_no_websocket_ends_the_connection(site: Site) -> None:
     reader, writer, recorder = await site.bare()
     writer.write(b"\xff" * 10)
@@ -206,12 +238,14 @@ async def test_who_answers_no_ping_is_gone_after_two_looks(site: Site, monkeypat
     writer.close()
 
 
-async def test_who_answers_pings_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "PING_INTERVAL", 0.05)
+async def test_who_answers_pings_stays(site: Site, clock: Clock) -> None:
     reader, writer, recorder = await site.bare()
     for _ in range(5):
+        await clock.advance(websocket.PING_INTERVAL)
         assert await reader.readexactly(2) == b"\x89\x00"
         writer.write(b"\x8a\x80\0\0\0\0")
+        while not recorder.connection._alive:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
     assert recorder.left is None
     writer.close()
 

@@ -97,7 +97,7 @@ def test_a_module_that_workers_cannot_import_says_what_to_set(monkeypatch: pytes
 
 
 def test_a_chunk_that_takes_too_long_is_left_behind(chores: ModuleType) -> None:
-    reason, _, payload = run_chunk("chores:nap", Calls([[0.5]]).to_bytes(), 0.01)
+    reason, _, payload = run_chunk("chores:nap", Calls([[5.0]]).to_bytes(), 0.01)
     assert (reason, Failure.from_bytes(payload).type) == ("timeout", "TimeoutError")
     assert run_chunk("chores:double", Calls([[2]]).to_bytes(), 20.0)[0] == "done"
 

@@ -98,7 +98,7 @@ async def engine(request: pytest.FixtureRequest, chores: ModuleType) -> AsyncIte
         engine = engines(name)
         scope = JobScope(engine)
         assert await jobs.begin_submit(scope, chores.double, (2,)) == 4
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(50):  # a process that a test has ended is started again
             while engine.capacity != 2:
                 await jobs.begin_submit(scope, chores.double, (2,))
         yield engine
@@ -196,7 +196,7 @@ async def test_failures_are_collected(scope: JobScope, chores: ModuleType) -> No
 
 async def test_a_chunk_that_takes_too_long_is_answered_with_that(scope: JobScope, chores: ModuleType) -> None:
     with pytest.raises(JobError, match=r"item 0: timeout: .*took longer than 0.2 s"):
-        await jobs.begin_submit(scope, chores.nap, (1.0,), timeout=0.2)
+        await jobs.begin_submit(scope, chores.nap, (3.0,), timeout=0.2)
     assert await jobs.begin_submit(scope, chores.nap, (0.001,), timeout=20) == 0.001
 
 

@@ -1,5 +1,6 @@
 """What authors learn of items that fail, over every engine."""
 
+import threading
 from types import ModuleType
 
 import pytest
@@ -11,6 +12,17 @@ from databench.failures import LONGEST_MESSAGE, job_error, task_error
 from databench.jobs import JobScope
 from databench.performing import FAILURE_BYTES, perform
 from databench.wire.chunks import Calls, Failure, Results, failures_in
+
+released = threading.Event()
+
+
+@jobs.task
+def held(waits: bool) -> bool:
+    """Take as long as the test wants, or no time."""
+    if waits:
+        released.wait(50)
+    return waits
+
 
 STUMBLES = {1: "KeyError", 3: "NoColourError", 5: "StopIteration", 7: "SystemExit"}
 
@@ -71,14 +83,16 @@ async def test_results_that_are_too_large_together_say_what_to_do(scope: JobScop
 
 
 async def test_a_chunk_that_takes_too_long_fails_the_job_and_names_the_limit(chores: ModuleType) -> None:
-    with LocalEngine(2) as engine:
+    released.clear()
+    with LocalEngine(3) as engine:
         scope = JobScope(engine)
         with pytest.raises(JobError, match=r"item 0: timeout: the chunk took longer than 0.05 s"):
-            await jobs.begin_submit(scope, chores.nap, (0.5,), timeout=0.05)
-        error, nap = await jobs.begin_map(scope, chores.nap, ([0.5, 0.001],), chunk=1, timeout=0.1, errors="collect")
+            await jobs.begin_submit(scope, held, (True,), timeout=0.05)
+        error, other = await jobs.begin_map(scope, held, ([True, False],), chunk=1, timeout=2, errors="collect")
+        released.set()
     assert isinstance(error, TaskError)
-    assert "timeout: the chunk took longer than 0.1 s (item 0)" in str(error)
-    assert nap == 0.001
+    assert "timeout: the chunk took longer than 2 s (item 0)" in str(error)
+    assert other is False
 
 
 def test_text_that_is_too_long_or_no_text_travels_nevertheless(chores: ModuleType) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import threading
 import tracemalloc
 from collections import deque
 from collections.abc import Iterator
@@ -120,9 +121,34 @@ def test_while_slow_items_are_awaited_more_chunks_are_handed_out(chores: ModuleT
         assert len(engine.orders) == LOOKAHEAD
 
 
+class Releasing(LocalEngine):
+    """An engine that lets items go when it has had so many chunks."""
+
+    def __init__(self, chunks: int) -> None:
+        super().__init__(2)
+        self._chunks = chunks
+
+    def submit(self, order: Order, payload: Source, sink: Sink) -> None:
+        super().submit(order, payload, sink)
+        self._chunks -= 1
+        if self._chunks == 0:
+            released.set()
+
+
+released = threading.Event()
+
+
+@jobs.task
+def held(number: int) -> int:
+    """Take as long as the engine wants."""
+    released.wait(50)
+    return number
+
+
 def test_slow_items_are_all_handed_out_soon(chores: ModuleType) -> None:
-    with LocalEngine(2) as engine, jobs.begin_map(JobScope(engine), chores.nap, ([5 * PROBING] * 8,)) as job:
-        next(job)
+    released.clear()
+    with Releasing(8) as engine, jobs.begin_map(JobScope(engine), held, (range(8),)) as job:
+        next(job)  # none comes before all are handed out
         assert job.progress.running + job.progress.done == 8
 
 

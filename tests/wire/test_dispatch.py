@@ -130,6 +130,15 @@ def test_a_beat_keeps_a_worker_alive(broker: Broker) -> None:
         assert broker.wait(0) == []
 
 
+def test_a_broker_that_was_held_up_takes_nobody_for_dead_because_of_that(broker: Broker) -> None:
+    broker.say(b"r", SUBMIT)
+    broker.now += 1
+    broker.dispatcher.held_up(3600.0, broker.now + 3600)
+    broker.now += 3600
+    assert broker.wait(WORKER_SILENCE - 1.1) == []
+    assert broker.wait(1.2) == [(b"r", Capacity(0), b"")]
+
+
 def test_the_next_tick_is_when_a_slot_is_about_to_be_free_where_a_chunk_waits_for_one(broker: Broker) -> None:
     broker.say(b"r", SUBMIT)
     broker.say(b"w", Done("j", 0, 0.05, b""))

@@ -19,6 +19,7 @@ from databench.loading import load
 from databench.wire.chunks import Calls
 from databench_worker.crew import CrewPlan
 from databench_worker.parent import Worker
+from tests.e2e.server import eventually
 from tests.worker.plant import CHORES, Answer
 
 
@@ -115,6 +116,30 @@ class Pipe:
         """Let go of the pipe."""
         if self._file is not None:
             self._file.close()
+
+
+class Gate:
+    """Holds back tasks until it is opened, and knows which processes it holds."""
+
+    def __init__(self, path: Path) -> None:
+        self._marks, self._gate = path / "marks", path / "gate"
+        self._marks.mkdir()
+        self.arguments = (str(self._marks), str(self._gate))
+        """Of the task `wait_for_gate`."""
+
+    async def holds(self, count: int) -> None:
+        """Return when so many processes wait."""
+        await asyncio.to_thread(eventually, lambda: len(list(self._marks.iterdir())) == count)
+
+    def open(self) -> None:
+        """Let all of them go."""
+        self._gate.touch()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """A gate for tasks."""
+    return Gate(tmp_path)
 
 
 @pytest.fixture

@@ -54,11 +54,14 @@ class Faults:
         await self._plant.until(lambda: self._plant.engine.capacity == FEWEST * SLOTS)
 
     async def strike(self, count: int) -> None:
-        """Let so many things go wrong at a steady rate, or as many as there are workers for in twice the time."""
+        """Let so many things go wrong at a steady rate, or as many as there are workers for in twice the time.
+
+        However long its workers take to start, each fault is done once.
+        """
         loop = asyncio.get_running_loop()
         begin = loop.time()
         tick = 0
-        while self.struck.total() < count and tick < 2 * count:
+        while self.struck.total() < count and (tick < 2 * count or len(self.struck) < len(self._faults)):
             possible = [fault for fault in self._faults if self._possible(fault)]
             if possible:
                 [fault] = self._dice.choices(possible, [self._weight(fault) for fault in possible])

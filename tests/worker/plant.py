@@ -9,6 +9,7 @@ from asyncio.subprocess import Process
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from select import select
 from typing import Any, Self
 
 from databench.bus.service import LIFELINE
@@ -164,6 +165,12 @@ def segments_of(pid: int) -> int:
         with suppress(FileNotFoundError):
             links.append(os.readlink(entry))
     return sum("memfd:databench-" in link for link in links)
+
+
+async def gone(process: int) -> None:
+    """Return when the process behind a descriptor (`os.pidfd_open`) is gone, and close that."""
+    await asyncio.to_thread(select, [process], [], [])
+    os.close(process)
 
 
 def kill(pid: int) -> None:

@@ -1,6 +1,7 @@
 """Large arrays between a runner and real workers: through shared memory on one machine, over the bus elsewhere."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -33,6 +34,7 @@ ARRAY = np.arange(100_000.0)
 @pytest.fixture
 async def plant(tmp_path: Path, chores: ModuleType) -> AsyncIterator[Plant]:
     """A broker, workers as the test starts them, and the scope of a handler; no shared memory is left at the end."""
+    gc.collect()
     before = segments_of(os.getpid())
     async with Plant(tmp_path) as plant:
         scope = JobScope(plant.engine)
@@ -40,6 +42,7 @@ async def plant(tmp_path: Path, chores: ModuleType) -> AsyncIterator[Plant]:
         yield plant
         scope.cancel_all()
         current_scope.reset(token)
+    gc.collect()
     assert segments_of(os.getpid()) == before
 
 

@@ -9,36 +9,40 @@ import pytest
 
 from databench import jobs
 from databench.errors import JobError, TaskError
+from databench_worker import lineup
+from tests.worker.plant import gone
 
 Bench = Any
+Gate = Any
 Pipe = Any
 
 
 async def test_a_chunk_over_its_time_fails_naming_the_limit_and_its_slot_is_replaced(
-    bench: Bench, chores: ModuleType, pipe: Pipe
+    bench: Bench, chores: ModuleType
 ) -> None:
     await bench.hire("w1")
-    answer = bench.submit(chores.hold, pipe.path, timeout=0.1)
-    pid = await pipe.open()
-    reason, failure = await answer
+    pid = await bench.submit(chores.sleep, 0.0)
+    slot = os.pidfd_open(pid)
+    reason, failure = await bench.submit(chores.sleep, 3600.0, timeout=0.1)
     assert (reason, failure.message) == ("timeout", "the chunk took longer than its limit of 0.1 s")
-    await pipe.ended()
+    await gone(slot)
     assert await bench.submit(chores.sleep, 0.0, timeout=30.0) != pid
 
 
 async def test_a_chunk_may_wait_longer_than_it_may_take(bench: Bench, chores: ModuleType) -> None:
     await bench.hire("w1")
-    answers = [bench.submit(chores.sleep, 0.15, timeout=5.0) for _ in range(3)]
-    short = [bench.submit(chores.sleep, 0.0, timeout=0.3) for _ in range(3)]
+    answers = [bench.submit(chores.sleep, 0.4, timeout=30.0) for _ in range(3)]
+    short = [bench.submit(chores.sleep, 0.0, timeout=1.0) for _ in range(3)]
     assert len({await answer for answer in answers + short}) == 1
 
 
 async def test_code_that_keeps_the_interpreter_ends_with_its_time(bench: Bench, chores: ModuleType, pipe: Pipe) -> None:
     await bench.hire("w1")
-    answer = bench.submit(chores.hog, pipe.path, 600.0, timeout=0.1)
-    await pipe.open()
-    assert (await answer)[0] == "timeout"
-    await pipe.ended()
+    slot = os.pidfd_open(await bench.submit(chores.sleep, 0.0))
+    listening = os.open(pipe.path, os.O_RDONLY | os.O_NONBLOCK)  # so that it waits for nobody before it begins
+    assert (await bench.submit(chores.hog, pipe.path, 600.0, timeout=0.5))[0] == "timeout"
+    await gone(slot)
+    os.close(listening)
 
 
 async def test_a_slot_that_wants_more_memory_than_it_may_use_fails_and_names_the_limit(
@@ -94,7 +98,10 @@ async def test_a_result_does_not_wait_for_the_long_chunk_behind_it(bench: Bench,
     assert not long.here
 
 
-async def test_cancelled_chunks_that_were_sent_ahead_end_no_slot(bench: Bench, chores: ModuleType) -> None:
+async def test_cancelled_chunks_that_were_sent_ahead_end_no_slot(
+    bench: Bench, chores: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineup, "GRACE", 60.0)  # the one that was begun may finish, however busy the machine is
     await bench.hire("w1")
     pid = await bench.submit(chores.sleep, 0.0)
     for _ in range(5):
@@ -139,8 +146,10 @@ async def test_a_task_may_start_threads(bench: Bench, chores: ModuleType) -> Non
     assert await jobs.submit(chores.double, 1) == 2
 
 
-async def test_a_worker_that_joins_during_a_job_gets_work(bench: Bench, chores: ModuleType) -> None:
+async def test_a_worker_that_joins_during_a_job_gets_work(bench: Bench, chores: ModuleType, gate: Gate) -> None:
     await bench.hire("w1")
-    answers = [bench.submit(chores.sleep, 0.2) for _ in range(8)]
+    answers = [bench.submit(chores.wait_for_gate, *gate.arguments) for _ in range(8)]
     await bench.hire("w2", 3)
+    await gate.holds(4)
+    gate.open()
     assert len({await answer for answer in answers}) == 4

@@ -18,6 +18,7 @@ from databench.jobs import JobScope
 from databench.wire.dispatch import WORKER_SILENCE
 from tests.worker.plant import Answer, Plant, kill, slots_of
 
+Gate = Any
 Pipe = Any
 
 
@@ -108,7 +109,7 @@ async def test_the_chunks_of_a_stopped_worker_run_elsewhere_and_its_late_results
     held = plant.submit(chores.late_once, pipe.path, str(tmp_path / "marker"), str(word))
     first = await pipe.open()
     stopped.send_signal(signal.SIGSTOP)
-    await plant.worker()
+    await plant.start_worker()  # it may come before or after the other one is taken for lost
     assert await held != first
     await asyncio.to_thread(word.write_text, "go on")
     await pipe.ended()
@@ -184,14 +185,17 @@ async def test_a_worker_that_fails_through_a_fault_of_its_own_ends_and_says_so(
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, most))
     kill(first)
     assert await worker.wait() == 1
+    await plant.until(lambda: plant.engine.capacity == 0)
     await plant.worker()
     assert await answer != first
 
 
-async def test_a_worker_that_joins_during_a_job_gets_work_at_once(plant: Plant, chores: ModuleType) -> None:
+async def test_a_worker_that_joins_during_a_job_gets_work_at_once(plant: Plant, chores: ModuleType, gate: Gate) -> None:
     [first] = slots_of((await plant.worker()).pid)
-    answers = [plant.submit(chores.sleep, 0.3) for _ in range(6)]
+    answers = [plant.submit(chores.wait_for_gate, *gate.arguments) for _ in range(6)]
     [other] = slots_of((await plant.worker()).pid)
+    await gate.holds(2)
+    gate.open()
     assert {await answer for answer in answers} == {first, other}
 
 

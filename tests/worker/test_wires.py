@@ -88,11 +88,11 @@ async def test_chunks_of_a_worker_whose_wire_is_torn_are_answered_once_and_it_co
             answers += [plant.submit(chores.sleep, 0.02) for _ in range(20)]
             await wire.chunks.held(way)
             wire.tear()
-            await plant.until(lambda: plant.engine.capacity == 1)
-            await plant.until(lambda: plant.engine.capacity == 2)
+            pids: set[int] = set()
+            while len(pids) < 2:  # what was handed out before may be lost, but nothing is answered through the old wire
+                pids |= {await answer for answer in [plant.submit(chores.sleep, 0.02) for _ in range(4)]}
         await asyncio.gather(*answers)
         assert once(answers)
-        assert len({await answer for answer in [plant.submit(chores.sleep, 0.1) for _ in range(4)]}) == 2
 
 
 async def test_the_chunks_of_a_host_that_falls_silent_run_elsewhere_and_its_late_answers_are_dropped(

@@ -26,6 +26,7 @@ class Broker:
         self._dispatcher = Dispatcher(name)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._ticked = time.monotonic()
         self._forwarder = Forwarder(where)
         try:
             self._router = Router(where, self)
@@ -59,7 +60,12 @@ class Broker:
 
     def _tick(self) -> None:
         self._router.drain()
-        self._dispatcher.tick(time.monotonic())
+        now = time.monotonic()
+        late = now - self._ticked - TICK
+        if late > TICK:
+            self._dispatcher.held_up(late, now)
+        self._ticked = now
+        self._dispatcher.tick(now)
         self._router.flush()
 
     def _schedule(self) -> None:

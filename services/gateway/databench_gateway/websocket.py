@@ -7,6 +7,7 @@ pings, pausing and the way a connection ends. Knows no message of ours, and not 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Protocol, cast
 
 from uvicorn.config import Config
@@ -246,6 +247,10 @@ class WebSocket(asyncio.BufferedProtocol):
         for data in protocol.data_to_send():
             if data:
                 self._transport.write(data)
+            elif self._transport.can_write_eof():
+                # To close with something unread would reset the connection: who still sends would lose the close code.
+                with suppress(OSError):  # the other side may have reset it
+                    self._transport.write_eof()
             else:
                 self._transport.close()
 

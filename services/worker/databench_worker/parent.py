@@ -86,6 +86,7 @@ class Worker:
         """Finish what runs within the grace time and hand back the rest."""
         # 1. Nothing new comes, as soon as the broker has answered; what was not begun goes back.
         self._stopping = True
+        begun = asyncio.get_running_loop().time()
         self._send(Leave())
         self._return(self._crew.withdraw())
         # 2. What runs may finish, while somebody is there to take it; the beats go on meanwhile.
@@ -100,7 +101,8 @@ class Worker:
         self._crew.flush()
         if self._joined:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(BEAT):
+                # What a busy broker sends before it knows would be lost here.
+                async with asyncio.timeout_at(begun + self._grace + BEAT):
                     await self._left.wait()
         # 4. The slots end.
         if self._life is not None:

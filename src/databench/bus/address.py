@@ -1,7 +1,8 @@
 """From the one address that is enough to join the bus to the three that its sockets use."""
 
+import secrets
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from databench.errors import ConfigError
@@ -9,6 +10,8 @@ from databench.errors import ConfigError
 DEFAULT = "tcp://127.0.0.1:5550"
 LONGEST_IPC = 100
 """Bytes of an `ipc` address that every Unix takes."""
+UNASSIGNED = range(10_000, 32_768)
+"""Ports that no system gives to connections: Linux begins with 32,768, the others with 49,152."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +34,20 @@ def local(directory: str) -> str:
     bus = f"ipc://{directory}/bus"
     if hasattr(socket, "AF_UNIX") and len(addresses(bus).chunks.encode()) <= LONGEST_IPC:
         return bus
-    return f"tcp://127.0.0.1:{_free_ports(3)}"
+    return f"tcp://127.0.0.1:{free_ports(3)}"
 
 
-def _free_ports(number: int) -> int:
-    """Return the first of some free ports that follow each other."""
+def free_ports(number: int = 1) -> int:
+    """Return the first of some free ports of loopback that follow each other.
+
+    None of those that a system gives to connections: until somebody listens there, any connection could take one, even
+    that of a service that tries whether the broker is there, to itself.
+    """
     while True:
-        with ExitStack() as taken:
-            first = taken.enter_context(socket.create_server(("127.0.0.1", 0)))
-            port: int = first.getsockname()[1]
-            try:
-                for offset in range(1, number):
-                    taken.enter_context(socket.create_server(("127.0.0.1", port + offset)))
-            except (OSError, OverflowError):
-                continue
+        port = UNASSIGNED.start + secrets.randbelow(len(UNASSIGNED) - number)
+        with ExitStack() as taken, suppress(OSError):
+            for offset in range(number):
+                taken.enter_context(socket.create_server(("127.0.0.1", port + offset)))
             return port
 
 

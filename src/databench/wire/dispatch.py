@@ -123,6 +123,14 @@ class Dispatcher:
                 self._gone(identity, f"the worker {member.name} was silent for {member.limit:g} s", now)
         self._next_expiry = min((member.seen + member.limit for member in self._members.values()), default=None)
 
+    def held_up(self, seconds: float, now: float) -> None:
+        """Learn that the broker did nothing for so long: so may have all others on this machine, who are no less alive.
+
+        Call it before `tick`.
+        """
+        for member in self._members.values():
+            member.seen = min(member.seen + seconds, now)
+
     def disconnected(self, identity: bytes, now: float) -> None:
         """Learn that a connection was closed, and with it what was under way lost.
 

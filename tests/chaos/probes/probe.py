@@ -18,7 +18,7 @@ ANALYSES = {
     f"at-{RUNNER}": databench.Analysis(f"at-{RUNNER}", __name__),
     "shared": databench.Analysis("shared", __name__),
     "brief": databench.Analysis("brief", __name__, grace=0.2),
-    "short": databench.Analysis("short", __name__, grace=1),
+    "short": databench.Analysis("short", __name__, grace=5),
 }
 NEWS_EVERY = 10
 LANES = 7

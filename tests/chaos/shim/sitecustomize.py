@@ -2,10 +2,8 @@
 
 `CHAOS_CLOCK=HOURS`: from one look at the wall clock to the next it jumps by so many hours, to and fro.
 `CHAOS_SET=module:NAME=SECONDS,…`: patience of which a test does not want to wait for the end.
-`CHAOS_PING=SECONDS`: after how many seconds a gateway pings a page, and for how many it waits for the answer.
 """
 
-import functools
 import importlib
 import itertools
 import os
@@ -22,8 +20,3 @@ for setting in filter(None, os.environ.get("CHAOS_SET", "").split(",")):
     module, _, name = where.partition(":")
     assert hasattr(importlib.import_module(module), name), setting
     setattr(importlib.import_module(module), name, float(seconds))
-
-if ping := float(os.environ.get("CHAOS_PING", "0")):
-    import uvicorn
-
-    uvicorn.Config = functools.partial(uvicorn.Config, ws_ping_interval=ping, ws_ping_timeout=ping)  # type: ignore[assignment, misc]

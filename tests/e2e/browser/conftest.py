@@ -13,7 +13,7 @@ from tests.e2e.server import Server
 
 ANALYSES = Path(__file__).parents[3] / "analyses"
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ class Tabs:
 
     def _visitor(self, width: int, scheme: Scheme) -> BrowserContext:
         context = self._browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(40_000)
         context.add_init_script(RECORD)
         context.on("weberror", lambda error: self._wrong.append(f"uncaught: {error.error}"))
         context.on("console", self._said)

@@ -5,8 +5,10 @@ import re
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from psutil import Process
 
 from tests.e2e.browser.tabs import Tabs, number, reach, shown
+from tests.e2e.server import Server
 
 RECORDS = [
     *("3/1 = 3.0000000", "13/4 = 3.2500000", "16/5 = 3.2000000", "19/6 = 3.1666667", "22/7 = 3.1428571"),
@@ -18,6 +20,11 @@ RECORDS = [
 SWEPT = """() => {
   const thrown = __shown['shared:thrown'].map((text) => Number(text.replaceAll(',', '')));
   return thrown.some((value, i) => value < thrown[i - 1]);
+}"""
+
+COLORS = """() => {
+  const needles = [...document.querySelectorAll('#floor g:last-child line')];
+  return new Set(needles.map((needle) => needle.getAttribute('stroke'))).size === 2;
 }"""
 
 
@@ -48,8 +55,9 @@ def test_the_index_shows_every_analysis_with_its_picture_and_its_formulas(tabs: 
 def test_simplepi_converges_before_the_eyes_of_the_visitor(tabs: Tabs) -> None:
     page = tabs.open("/simplepi/")
     expect(signal(page, "status:draws")).to_have_text("10,000")
+    assert page.evaluate("history.length") == 100
     estimates = [number(text) for text in shown(page, "status:pi-estimate")]
-    assert len(set(estimates)) > 20
+    assert len(set(estimates)) > 5  # of those that come together only the last is seen
     assert math.isclose(estimates[-1], math.pi, abs_tol=0.1)
     draws = [number(text) for text in shown(page, "status:draws")]
     assert draws == sorted(draws)
@@ -63,11 +71,12 @@ def test_two_tabs_compute_on_their_own(tabs: Tabs) -> None:
     reach(one, "status:draws", 2_000)
     other = tabs.open("/simplepi/", beside=one)
     reach(other, "status:draws", 2_000)
-    assert number(shown(other, "status:draws")[0]) < 2_000
     for page in (one, other):
         points, draws = page.evaluate("[$('#square circle').length, history.at(-1).draws]")
         assert points in (draws, draws + 100)  # points come just before their status
-    assert shown(one, "status:pi-estimate")[:20] != shown(other, "status:pi-estimate")[:20]
+    first, second = (page.evaluate("history.slice(0, 20)") for page in (one, other))
+    assert first[0]["draws"] == second[0]["draws"] == 100
+    assert first != second
 
 
 def test_histograms_of_matplotlib_update_and_leave_nothing_behind(tabs: Tabs) -> None:
@@ -79,7 +88,7 @@ def test_histograms_of_matplotlib_update_and_leave_nothing_behind(tabs: Tabs) ->
     styles = page.locator("style").count()
     reach(page, "status:estimates", 2_500)
     after = [bar.get_attribute("d") for bar in bars.all()]
-    assert len(shown(page, "status:estimates")) >= 15
+    assert len(shown(page, "status:estimates")) >= 5  # of those that come together only the last is seen
     assert before[0] != after[0]
     assert before[1] != after[1]
     expect(page.locator("svg.mpld3-figure")).to_have_count(1)
@@ -94,7 +103,7 @@ def test_every_point_tells_what_it_is_under_the_mouse(tabs: Tabs) -> None:
     expect(tooltip).to_be_hidden()
     for point, label in zip(best.all(), RECORDS, strict=True):
         page.mouse.move(*middle(point))
-        expect(tooltip).to_have_text(label, timeout=5_000)
+        expect(tooltip).to_have_text(label)
         expect(tooltip).to_be_visible()
     page.mouse.move(5, 5)
     expect(tooltip).to_be_hidden()
@@ -120,16 +129,25 @@ def test_a_dragged_point_moves_and_python_answers_with_the_new_curve(tabs: Tabs)
     assert curve.get_attribute("d") != drawn
 
 
-def test_the_chunks_of_slowpi_are_done_by_the_workers_that_are_shown(tabs: Tabs) -> None:
+def naps(slots: list[Process]) -> list[int]:
+    """Return how often each of these processes has waited for something."""
+    return [slot.num_ctx_switches().voluntary for slot in slots]
+
+
+def test_the_chunks_of_slowpi_are_done_by_the_workers_that_are_shown(tabs: Tabs, gallery: Server) -> None:
+    [nursery] = gallery.service("worker-1").children()
+    slots = nursery.children()
+    before = naps(slots)
     page = tabs.open("/slowpi/")
     expect(signal(page, "status:done")).to_have_text("100")
+    # Each had a chunk at least: in a chunk there are a hundred draws, and a nap before each.
+    assert [after - once >= 100 for once, after in zip(before, naps(slots), strict=True)] == [True] * 4
     expect(page.locator("#progress")).to_have_js_property("position", 1)
     rows = page.locator("#workers tr").all()
     assert sum(int(row.locator("td").nth(1).inner_text()) for row in rows) == 100
     assert rows[0].locator("td").first.inner_text() == "worker-1"
     expect(page.locator("#chunks rect")).to_have_count(100)
     expect(page.locator("#chunks rect[fill='#e9edf2']")).to_have_count(0)
-    assert number(signal(page, "status:seconds").inner_text()) < 9
     page.locator("#run").click()
     expect(page.locator("#run")).to_be_disabled()
     expect(signal(page, "status:done")).not_to_have_text("100")
@@ -156,10 +174,7 @@ def test_needles_are_thrown_together(tabs: Tabs) -> None:
         expect(signal(page, "shared:people")).to_have_text("2")
         reach(page, "shared:thrown", 300)
         page.wait_for_function("document.querySelectorAll('#floor g:last-child line').length > 100")
-        strokes = page.locator("#floor g:last-child line").evaluate_all(
-            "(all) => all.map((e) => e.attributes.stroke.value)"
-        )
-        assert len(set(strokes)) == 2, "everybody sees everybody's needles"
+        page.wait_for_function(COLORS)  # everybody sees everybody's needles
         assert 2 < number(signal(page, "shared:pi").inner_text()) < 5
     # The other page has a slider of its own, and a value that is refused leaves no trace.
     expect(other.locator("[data-state='speed']")).to_have_value("20")

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -36,6 +37,14 @@ def doubling_slowly(number: int) -> int:
     """Do a little work that takes a moment."""
     time.sleep(0.005)
     return 2 * number
+
+
+@databench.task
+def waiting(mark: str, gate: str) -> None:
+    """Make a file, and wait for another."""
+    Path(mark).touch()
+    while not Path(gate).exists():
+        time.sleep(0.01)
 
 
 @databench.task
@@ -144,10 +153,18 @@ def nap(seconds: list[float]) -> None:
 async def spread_beside_others(numbers: list[int]) -> None:
     """Note whose result came when: those who do this tell themselves apart by their thousands."""
     results = []
-    async for result in databench.map(doubling_slowly, numbers, chunk=1):
+    job = databench.map(doubling_slowly, numbers, chunk=1)
+    probe.signals.emit("handed out")
+    async for result in job:
         takers.append(numbers[0] // 1000)
         results.append(result)
     probe.signals.emit("mapped", sorted(results))
+
+
+@probe.signals.on("wait")
+def wait(marks: list[str], gate: str) -> None:
+    """Keep as many slots busy as there are marks, until the gate is there."""
+    list(databench.map(waiting, marks, [gate] * len(marks), chunk=1))
 
 
 @probe.signals.on("takers")

@@ -254,13 +254,15 @@ class Handling:
             loop.call_soon(self._finish, call)
 
     def _check(self, call: _Call) -> Callable[[], None]:
+        run, session = call.run, self.session
         # `disconnect` handlers run after the end and are not cancelled by it.
         if call.handler.signal == "disconnect":
-            return call.run.check
+            return run.check
 
+        # Without the call, which holds the scope that holds this: memory of cycles would be used again only much later.
         def check() -> None:
-            call.run.check()
-            self.session.check()
+            run.check()
+            session.check()
 
         return check
 

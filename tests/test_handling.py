@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import threading
 import weakref
@@ -214,6 +215,23 @@ async def test_asyncio_tasks_and_threads_of_a_handler_keep_its_session(pi: datab
 
     live.send("run")
     assert await live.get("said", 2) == ["to_thread", "thread"]
+
+
+async def test_what_a_handler_sets_in_its_context_is_not_there_in_the_next_one(
+    pi: databench.Analysis, live: Live
+) -> None:
+    unit = contextvars.ContextVar("unit", default="as it was")
+
+    @pi.signals.on("run")
+    async def run() -> None:
+        await pi.signals.emit("unit", unit.get())
+        unit.set("changed")
+        # So that the next one waits and begins where this one ends.
+        await asyncio.sleep(0)
+
+    live.send("run")
+    live.send("run")
+    assert await live.get("unit", 2) == ["as it was", "as it was"]
 
 
 async def test_a_signal_that_was_handled_leaves_no_cycles_behind(pi: databench.Analysis, live: Live) -> None:

@@ -91,7 +91,7 @@ class Handling:
         self.session.report = report
         self.session.cancelling = cancel
         self._context.run(current_session.set, self.session)
-        self._announcer = Announcer(self.session.handled, self._work)
+        self._announcer = Announcer(self.session.handled, self._at_work, self._work)
         self._requests = StateRequests(self.session.state, self.analysis.state)
         self._tally = Tally(self.session.progress)
 
@@ -168,7 +168,9 @@ class Handling:
         """Return why a handler cannot begin now, if so. What a session does at its end is never refused."""
         if handler.signal == "disconnect":
             return ""
-        if sum(call.handler.is_async == handler.is_async for call in self._running) >= HANDLERS:
+        running = self._running
+        # Which of both kinds they are matters only where many run.
+        if len(running) >= HANDLERS and sum(each.handler.is_async == handler.is_async for each in running) >= HANDLERS:
             return f"busy: {HANDLERS} handlers of this session are running"
         if not handler.is_async and self.threads.full:
             return "busy: too many handlers of other sessions are running"
@@ -224,13 +226,17 @@ class Handling:
         if self.threads.full and not all(handler.is_async for handler in self._line):
             self.threads.wait(self._advance)
 
-    def _work(self, signal: str) -> Work | None:
+    def _at_work(self, signal: str) -> bool:
+        """Return whether anything is at work for a signal."""
+        if self._turns:
+            for handler in self.analysis.signals.handlers(signal):
+                if handler in self._turns:
+                    return True
+        return False
+
+    def _work(self, signal: str) -> Work:
         """Return what is at work for a signal."""
-        if not self._turns:
-            return None
         turns = [self._turns[each] for each in self.analysis.signals.handlers(signal) if each in self._turns]
-        if not turns:
-            return None
         running, waiting = sum(each.running for each in turns), sum(each.waiting for each in turns)
         return Work(running, waiting, all(each.accepts for each in turns))
 

@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import contextvars
+import gc
 import threading
+import weakref
 
 import pytest
 
 import databench
 from databench.handling import NULL
+from databench.jobs import JobScope, current_scope
 from databench.wire.log import BOUNDS, RESERVED
 from tests.author import Live
 
@@ -211,6 +215,41 @@ async def test_asyncio_tasks_and_threads_of_a_handler_keep_its_session(pi: datab
 
     live.send("run")
     assert await live.get("said", 2) == ["to_thread", "thread"]
+
+
+async def test_what_a_handler_sets_in_its_context_is_not_there_in_the_next_one(
+    pi: databench.Analysis, live: Live
+) -> None:
+    unit = contextvars.ContextVar("unit", default="as it was")
+
+    @pi.signals.on("run")
+    async def run() -> None:
+        await pi.signals.emit("unit", unit.get())
+        unit.set("changed")
+        # So that the next one waits and begins where this one ends.
+        await asyncio.sleep(0)
+
+    live.send("run")
+    live.send("run")
+    assert await live.get("unit", 2) == ["as it was", "as it was"]
+
+
+async def test_a_signal_that_was_handled_leaves_no_cycles_behind(pi: databench.Analysis, live: Live) -> None:
+    scopes: list[weakref.ref[JobScope]] = []
+
+    @pi.signals.on("run")
+    async def run() -> None:
+        scopes.append(weakref.ref(current_scope.get()))
+        await pi.signals.emit("done")
+
+    gc.disable()
+    try:
+        live.send("run")
+        await live.get("done")
+        await live.handling.finished()
+        assert [scope() for scope in scopes] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_the_null_payload_is_none(pi: databench.Analysis, live: Live) -> None:

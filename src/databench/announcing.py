@@ -25,11 +25,12 @@ class Work:
 class Announcer:
     """Keeps `state` in step with the work at each signal. Belongs to the event loop's thread.
 
-    `look` returns the work at a signal, None when there is none.
+    `at_work` returns whether there is work at a signal, and `look` how much.
     """
 
-    def __init__(self, state: State, look: Callable[[str], Work | None]) -> None:
+    def __init__(self, state: State, at_work: Callable[[str], bool], look: Callable[[str], Work]) -> None:
         self._state = state
+        self._at_work = at_work
         self._look = look
         self._loop = asyncio.get_running_loop()
         self._since: dict[str, float] = {}
@@ -38,12 +39,12 @@ class Announcer:
 
     def changed(self, signal: str) -> None:
         """Take notice that calls of this signal came or went."""
-        work = self._look(signal)
-        if work is None:
+        if not self._at_work(signal):
             self._since.pop(signal, None)
             if signal in self._state:
                 del self._state[signal]
         elif signal in self._state:
+            work = self._look(signal)
             if self._state[signal] != work:
                 self._state[signal] = work
         elif signal not in self._since:

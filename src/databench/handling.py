@@ -72,6 +72,8 @@ class Handling:
     _running: set[_Call] = field(default_factory=set)
     _line: dict[Handler, None] = field(default_factory=dict)
     """Handlers with calls that wait for nothing but room, the one that waits longest first."""
+    _context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    """What every call begins with: nothing that another one has set."""
     _announcer: Announcer = field(init=False)
     _requests: StateRequests = field(init=False)
     _tally: Tally = field(init=False)
@@ -88,7 +90,8 @@ class Handling:
 
         self.session.report = report
         self.session.cancelling = cancel
-        self._announcer = Announcer(self.session.handled, self._work)
+        self._context.run(current_session.set, self.session)
+        self._announcer = Announcer(self.session.handled, self._at_work, self._work)
         self._requests = StateRequests(self.session.state, self.analysis.state)
         self._tally = Tally(self.session.progress)
 
@@ -165,7 +168,9 @@ class Handling:
         """Return why a handler cannot begin now, if so. What a session does at its end is never refused."""
         if handler.signal == "disconnect":
             return ""
-        if sum(call.handler.is_async == handler.is_async for call in self._running) >= HANDLERS:
+        running = self._running
+        # Which of both kinds they are matters only where many run.
+        if len(running) >= HANDLERS and sum(each.handler.is_async == handler.is_async for each in running) >= HANDLERS:
             return f"busy: {HANDLERS} handlers of this session are running"
         if not handler.is_async and self.threads.full:
             return "busy: too many handlers of other sessions are running"
@@ -221,28 +226,30 @@ class Handling:
         if self.threads.full and not all(handler.is_async for handler in self._line):
             self.threads.wait(self._advance)
 
-    def _work(self, signal: str) -> Work | None:
+    def _at_work(self, signal: str) -> bool:
+        """Return whether anything is at work for a signal."""
+        if self._turns:
+            for handler in self.analysis.signals.handlers(signal):
+                if handler in self._turns:
+                    return True
+        return False
+
+    def _work(self, signal: str) -> Work:
         """Return what is at work for a signal."""
-        if not self._turns:
-            return None
         turns = [self._turns[each] for each in self.analysis.signals.handlers(signal) if each in self._turns]
-        if not turns:
-            return None
         running, waiting = sum(each.running for each in turns), sum(each.waiting for each in turns)
         return Work(running, waiting, all(each.accepts for each in turns))
 
     def _begin(self, call: _Call) -> None:
         call.scope = self.scope(self._check(call), partial(self._tally.report, call.handler.signal))
         self._running.add(call)
-        context = contextvars.copy_context()
-        context.run(current_session.set, self.session)
+        context = self._context.copy()
         context.run(current_scope.set, call.scope)
         context.run(current_run.set, call.run)
         loop = asyncio.get_running_loop()
         if call.handler.is_async:
             call.task = loop.create_task(self._run_async(call), context=context)
-            # Not at the end of the coroutine: one that is cancelled before its first step has none.
-            call.task.add_done_callback(lambda _: self._finish(call))
+            call.task.add_done_callback(self._finish_unbegun)
             # Behind its first step, so that what it emits there does not wait for another turn.
             self.session.flush_soon()
             return
@@ -254,13 +261,15 @@ class Handling:
             loop.call_soon(self._finish, call)
 
     def _check(self, call: _Call) -> Callable[[], None]:
+        run, session = call.run, self.session
         # `disconnect` handlers run after the end and are not cancelled by it.
         if call.handler.signal == "disconnect":
-            return call.run.check
+            return run.check
 
+        # Without the call, which holds the scope that holds this: memory of cycles would be used again only much later.
         def check() -> None:
-            call.run.check()
-            self.session.check()
+            run.check()
+            session.check()
 
         return check
 
@@ -275,12 +284,24 @@ class Handling:
             log.debug("%r ended after the service had stopped", call.handler.signal)
 
     async def _run_async(self, call: _Call) -> None:
+        if call.task is not None:
+            call.task.remove_done_callback(self._finish_unbegun)
         try:
             await call.handler.call(self.session, _value(call.payload))
+        except GeneratorExit:  # The loop is gone, and whoever might be told.
+            raise
         except asyncio.CancelledError:
+            self._finish(call)
             raise
         except BaseException as raised:
             call.error = raised
+        # Here, and not in one more turn of the loop for each signal.
+        self._finish(call)
+
+    def _finish_unbegun(self, task: "asyncio.Task[None]") -> None:
+        """Finish the call of a task that was cancelled before its first step: its coroutine never ran."""
+        for call in [each for each in self._running if each.task is task]:
+            self._finish(call)
 
     def _finish(self, call: _Call) -> None:
         self._running.discard(call)

@@ -87,6 +87,8 @@ class Turns(Generic[C]):
     [Begin(call='two')]
     """
 
+    __slots__ = ("_bound", "_bytes_bound", "_running", "_then", "_waiting", "_waiting_bytes")
+
     def __init__(self, policy: Policy, bound: int = HELD, bytes_bound: int = HELD_BYTES) -> None:
         self._then = WHILE_RUNNING[policy]
         self._bound = bound

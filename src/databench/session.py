@@ -311,12 +311,13 @@ class Session:
     def _flush(self) -> None:
         self._flushing.begun()
         for viewer in self._feed.viewers:
-            while True:
+            more = True
+            while more:
                 with self._lock:
                     frame = self._feed.take(viewer)
-                if not frame:
-                    break
-                self._deliver(viewer, frame)
+                    more = bool(frame) and self._log.left(viewer)
+                if frame:
+                    self._deliver(viewer, frame)
 
 
 class _Room:

@@ -13,7 +13,7 @@ import zmq
 
 from databench.bus.address import addresses, free_ports
 from databench.bus.contract import Bus
-from databench.bus.zeromq import QUEUE, connector
+from databench.bus.zeromq import QUEUE, ZeroMQBus, connector
 from databench.errors import BusError, ConfigError
 from databench.wire.messages import SUBPROTOCOL
 from databench_broker.broker import Broker
@@ -220,6 +220,16 @@ async def test_what_arrives_while_something_is_sent_is_heard(address: str, bus: 
         dispatch_for_50_ms(bus)
         await recorder.until(lambda: recorder.chunks == [(b"answer", b"")])
         context.destroy(linger=0)
+
+
+async def test_a_wake_up_for_nothing_takes_none_of_a_message(half: HalfBroker, bus: Bus, recorder: Recorder) -> None:
+    await bus.joined()
+    assert isinstance(bus, ZeroMQBus)
+    for number in range(1, 51):
+        bus._drain_subscriber()
+        bus.publish(b"t/", b"message")
+        bus._drain_subscriber()
+        await recorder.until(lambda many=number: len(recorder.signals) == many)  # type: ignore[misc]
 
 
 async def test_closing_leaves_no_reader_behind(half: HalfBroker, address: str, recorder: Recorder) -> None:

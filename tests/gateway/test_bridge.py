@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from databench.wire import codec
-from databench.wire.messages import Ack, Attach, Closed, Message, Opened, Relayed, Signal
+from databench.wire.messages import SIGNAL_PLANE, Ack, Attach, Closed, Message, Opened, Relayed, Signal
 from databench_gateway import bridge as bridges
 from databench_gateway.bridge import BACKLOG, FRAME_LIMIT, Bridge, ConnectionEndError, Relay
 from databench_gateway.websocket import WebSocket
@@ -52,8 +52,8 @@ class Place:
     async def _find(self, attach: Attach) -> Relay:
         return await self.runner
 
-    def relay(self, envelope: Message, body: bytes) -> None:
-        self.relayed.append((envelope, body))
+    def relay(self, envelope: bytes, body: bytes) -> None:
+        self.relayed.append((codec.decode_one(envelope, SIGNAL_PLANE), body))
 
     async def attach(self) -> None:
         self.bridge.received(ATTACH)

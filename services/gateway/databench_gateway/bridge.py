@@ -30,8 +30,8 @@ BACKLOG = 16 * 2**20
 DONE = 1000
 """Close code of a page that will not come back; one that is left or loaded again closes with 1001."""
 
-Relay = Callable[[Message, bytes], None]
-"""Sends an envelope and a body to the runner of this analysis."""
+Relay = Callable[[bytes, bytes], None]
+"""Sends an envelope, encoded, and a body to the runner of this analysis; only that of `closed` is empty."""
 Find = Callable[[Attach], Awaitable[Relay]]
 """Finds the runner that a page belongs to; raises ConnectionEndError when there is none."""
 
@@ -74,7 +74,7 @@ class Bridge:
         self.analysis = analysis
         self._socket = socket
         self._gateway = gateway
-        self._envelope = Relayed(gateway, viewer)
+        self._envelope = codec.encode(Relayed(gateway, viewer))
         self._loop = asyncio.get_running_loop()
         self._attached: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[bool] = self._loop.create_future()
@@ -102,8 +102,8 @@ class Bridge:
             self._outbox.append(frame)
             self._waiting += len(frame)
         else:
-            self._gather()
             self._socket.send(frame)
+            self._gather()
 
     def close(self, code: int, reason: str) -> None:
         """End the connection after what waits now."""
@@ -124,7 +124,7 @@ class Bridge:
             self._end(error)
         finally:
             if relay is not None:
-                relay(Closed(self._gateway, self.viewer, done), b"")
+                relay(codec.encode(Closed(self._gateway, self.viewer, done)), b"")
 
     async def _join(self, find: Find) -> Relay:
         """Wait until the page attaches, and let its runner know."""
@@ -139,7 +139,7 @@ class Bridge:
         attach = codec.decode_one(frame, FROM_BROWSER)
         assert isinstance(attach, Attach)
         relay = await find(attach)
-        relay(Opened(self._gateway, self.viewer, self.analysis), frame)
+        relay(codec.encode(Opened(self._gateway, self.viewer, self.analysis)), frame)
         return relay
 
     def _begin(self, relay: Relay) -> None:

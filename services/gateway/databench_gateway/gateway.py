@@ -14,7 +14,7 @@ from databench.config import Settings
 from databench.errors import RemoteProtocolError
 from databench.wire import codec, topics
 from databench.wire.catalog import Catalog
-from databench.wire.messages import SIGNAL_PLANE, Attach, Closed, Ended, Gone, Leaving, Message, Present, Reload, Who
+from databench.wire.messages import SIGNAL_PLANE, Attach, Ended, Gone, Leaving, Message, Present, Reload, Who
 from databench.wire.roster import PROOF
 from databench_gateway.bridge import Bridge, ConnectionEndError, Relay
 from databench_gateway.hosts import Hosts
@@ -56,8 +56,8 @@ class Gateway:
         """By runner and analysis: who hears its broadcasts."""
         self._departed: set[str] = set()
         """Development: runners that are gone while their viewers wait for them."""
-        self._unsaid: list[tuple[bytes, Closed]] = []
-        """Viewers that went away while the broker was gone: one of each bridge at most."""
+        self._unsaid: list[tuple[bytes, bytes]] = []
+        """Topic and envelope of viewers that went away while the broker was gone: one of each bridge at most."""
         self._changed = asyncio.Event()
         self._acquainted = 0.0
         """When it knows all who are there."""
@@ -87,7 +87,7 @@ class Gateway:
         """The broker is there: ask who is, too."""
         if self._bus is not None:
             for topic, closed in self._unsaid:
-                self._bus.publish(topic, codec.encode(closed), b"")
+                self._bus.publish(topic, closed, b"")
             self._unsaid.clear()
             self._get_acquainted(self._bus)
 
@@ -202,10 +202,10 @@ class Gateway:
             self._audiences.setdefault(places[0], set()).add(bridge)
             topic = topics.of_runner(runner)
 
-            def relay(envelope: Message, body: bytes) -> None:
+            def relay(envelope: bytes, body: bytes) -> None:
                 if self._bus is not None and self._bus.up:
-                    self._bus.publish(topic, codec.encode(envelope), body)
-                elif isinstance(envelope, Closed):
+                    self._bus.publish(topic, envelope, body)
+                elif not body:
                     self._unsaid.append((topic, envelope))
 
             return relay

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from databench.bus.contract import Bus
@@ -25,6 +25,7 @@ from databench.wire.messages import (
     Ack,
     Attach,
     Closed,
+    Message,
     Opened,
     Relayed,
     Signal,
@@ -39,12 +40,29 @@ EXPIRY_INTERVAL = 1.0
 """Seconds between two looks for gateways that are gone."""
 
 
+REMEMBERED = 4_096
+"""Envelopes that are known by their bytes, and their longest length: those of viewers, which come again and again."""
+SHORT = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """A browser connection: the gateway that holds it and the session it looks at."""
 
     gateway: str
     hosted: Hosted
+    topic: bytes
+    """Where it is reached, and by which name."""
+    name: bytes
+
+
+@lru_cache(REMEMBERED)
+def _remembered(envelope: bytes) -> Message:
+    return codec.decode_one(envelope, SIGNAL_PLANE)
+
+
+def _decoded(envelope: bytes) -> Message:
+    return _remembered(envelope) if len(envelope) <= SHORT else codec.decode_one(envelope, SIGNAL_PLANE)
 
 
 class Runner:
@@ -143,7 +161,7 @@ class Runner:
     def signalled(self, topic: bytes, frames: Sequence[bytes]) -> None:
         """Take a message of the signal plane."""
         try:
-            message = codec.decode_one(frames[0], SIGNAL_PLANE)
+            message = _decoded(frames[0])
             match message:
                 case Opened(gateway, viewer) | Relayed(gateway, viewer) if self._engines is None:
                     # Its gateway knew an earlier runner of this name. Nothing can be answered before the start.
@@ -180,7 +198,7 @@ class Runner:
         for ghost in hosted.session.of_page(attach.page):
             # A page has one connection: an older one is dead, even where nobody has noticed yet.
             self._supersede(ghost)
-        self._viewers[viewer] = Viewer(gateway, hosted)
+        self._viewers[viewer] = Viewer(gateway, hosted, topics.of_gateway(gateway), viewer.encode())
         self._hosting.watched(hosted)
         try:
             self._attach(viewer, hosted, attach, resumed=resumed)
@@ -218,7 +236,8 @@ class Runner:
                         self._handle(place.hosted, message)
                     case Attach():
                         raise RemoteProtocolError("attach came twice")
-            self._tell_refused(place.hosted)
+            if place.hosted.refused:
+                self._tell_refused(place.hosted)
         except RemoteProtocolError as error:
             self._drop(gateway, viewer, error)
 
@@ -260,7 +279,7 @@ class Runner:
     def _deliver(self, viewer: str, frame: bytes) -> None:
         place = self._viewers.get(viewer)
         if place is not None:
-            self._bus.publish(topics.of_gateway(place.gateway), viewer.encode(), frame)
+            self._bus.publish(place.topic, place.name, frame)
 
     def _broadcast(self, analysis: str, frame: bytes) -> None:
         """Publish a frame once for each gateway that has a viewer of this analysis here."""

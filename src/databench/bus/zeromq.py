@@ -164,14 +164,22 @@ class ZeroMQBus:
             self._loop.call_soon(drain)
 
     def _drain(self, socket: "zmq.Socket[bytes]", take: Callable[[list[bytes]], None]) -> None:
+        # The descriptor wakes us for what comes after libzmq has looked and found nothing, in `readable` or before it
+        # raises Again: all ways out of here lead through one of them. Before the first message nobody asks, since a
+        # wake-up without one is rare; after each, since Again each time would cost more than a message.
+        if socket.closed:
+            return
         for _ in range(DRAIN):
-            # Asking first: an exception for each time that nothing is left would cost more than a message.
-            if socket.closed or not readable(socket):
+            try:
+                frames = receive(socket)
+            except zmq.Again:
                 return
             try:
-                take(receive(socket))
+                take(frames)
             except Exception:
                 log.exception("a message from the bus could not be handled")
+            if socket.closed or not readable(socket):
+                return
         self._loop.call_soon(partial(self._drain, socket, take))
 
     def _drain_publisher(self) -> None:

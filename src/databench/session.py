@@ -311,13 +311,12 @@ class Session:
     def _flush(self) -> None:
         self._flushing.begun()
         for viewer in self._feed.viewers:
-            more = True
-            while more:
+            while True:
                 with self._lock:
                     frame = self._feed.take(viewer)
-                    more = bool(frame) and self._log.left(viewer)
-                if frame:
-                    self._deliver(viewer, frame)
+                if not frame:
+                    break
+                self._deliver(viewer, frame)
 
 
 class _Room:

@@ -186,10 +186,6 @@ class SessionLog:
         cursor.sent = until
         return head + codec.encode_runs(Signals, sent + 1, *ring.slice(sent, until))
 
-    def left(self, viewer: str) -> bool:
-        """Return whether there are signals that were not sent to a viewer, also those that have to wait for room."""
-        return self._cursors[viewer].sent < self._ring.last
-
     def _place(self, cursor: _Cursor) -> int:
         """Return from where on what the viewer has not acknowledged is still kept."""
         return max(cursor.acked, self._ring.first - 1)

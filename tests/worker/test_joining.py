@@ -25,7 +25,7 @@ class Script:
     up = True
 
     def __init__(self) -> None:
-        self.worker = Worker(CrewPlan("w1", 1, CHORES))
+        self.worker = Worker(CrewPlan("w1", 1, CHORES), grace=0.0)
         self.joins = 0
         self._said: asyncio.Queue[Message] = asyncio.Queue()
 

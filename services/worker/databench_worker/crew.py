@@ -135,6 +135,11 @@ class Crew:
             self.drop(key)
         return keys
 
+    def left_over(self) -> list[Key]:
+        """Return the chunks that are not answered, of a crew that has failed: its slots have ended, in whatever state
+        it was."""
+        return self._lineup.keys()
+
     def withdraw(self) -> list[Key]:
         """Forget the chunks that no slot has and return them."""
         return self._lineup.withdraw()

@@ -97,7 +97,7 @@ class Worker:
             except TimeoutError:
                 log.warning("handing back chunks that did not finish within %g s", self._grace)
         # 3. The rest goes back, and what was on its way here when we left.
-        self._return(self._crew.drop_all())
+        self._return(self._crew.drop_all() if self.failure is None else self._crew.left_over())
         self._crew.flush()
         if self._joined:
             with contextlib.suppress(TimeoutError):

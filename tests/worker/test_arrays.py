@@ -22,6 +22,7 @@ from databench.wire.chunks import Calls
 from databench.wire.outbox import INLINE
 from databench.wire.parts import APART
 from databench.wire.references import SHARED, Reference
+from tests.conftest import CI
 from tests.worker.plant import Answer, Plant, data_of, kill, segments_of, slots_of
 
 Pipe = Any
@@ -247,6 +248,9 @@ async def test_a_runner_that_is_killed_leaves_nothing_in_memory(
 
 
 def may_unshare() -> bool:
+    """Return whether namespaces of our own can be had; on CI they have to be."""
+    if CI:
+        return True
     try:
         return subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:

@@ -136,8 +136,7 @@ class Crew:
         return keys
 
     def left_over(self) -> list[Key]:
-        """Return the chunks that are not answered, of a crew that has failed: its slots have ended, in whatever state
-        it was."""
+        """Return the chunks that a crew which has failed did not answer: its slots have ended."""
         return self._lineup.keys()
 
     def withdraw(self) -> list[Key]:
